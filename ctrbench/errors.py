@@ -1,0 +1,35 @@
+"""Errors that a user can act on: each message says what, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class CtrbenchError(Exception):
+    """Base of every error that ends a command with one sentence and exit code 2."""
+
+
+class DataError(CtrbenchError):
+    """Input data, or a prepared dataset, cannot be used."""
+
+
+class ConfigError(CtrbenchError):
+    """An option, a configuration key or a table spec is wrong."""
+
+
+class PluginError(CtrbenchError):
+    """A plugin is unknown, ambiguous or broken."""
+
+
+class BackboneError(CtrbenchError):
+    """A language-model backbone cannot be found or loaded."""
+
+
+class OutputError(CtrbenchError):
+    """A result, prepared dataset or cache cannot be written or read back."""
+
+
+class NoGeneralHead(CtrbenchError):
+    """A model without a general network was asked for the general head."""
+
+
+class UnknownDomain(CtrbenchError):
+    """A row's domain has no network of its own, and no head was named for it."""
