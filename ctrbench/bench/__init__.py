@@ -1,0 +1,1 @@
+"""Tables as data, the runs they need, and the records those leave."""

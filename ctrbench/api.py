@@ -1,0 +1,78 @@
+"""All that a plugin may import: contracts, layers, field types and errors.
+
+Names are imported when first used, so that a dataset plugin does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ctrbench.backbones.files import BackboneFiles as BackboneFiles
+    from ctrbench.backbones.files import resolve as resolve_backbone
+    from ctrbench.backbones.load import load_encoder, load_tokenizer, with_lora
+    from ctrbench.data.problems import Problems as Problems
+    from ctrbench.data.source import DatasetSource, Field, Prompt
+    from ctrbench.errors import (
+        BackboneError as BackboneError,
+        ConfigError as ConfigError,
+        CtrbenchError as CtrbenchError,
+        DataError as DataError,
+        NoGeneralHead as NoGeneralHead,
+        OutputError as OutputError,
+        PluginError as PluginError,
+        UnknownDomain as UnknownDomain,
+    )
+    from ctrbench.features.batch import Batch as Batch
+    from ctrbench.features.featurizer import FeatureInfo, Featurizer
+    from ctrbench.features.ids import IdFeaturizer as IdFeaturizer
+    from ctrbench.features.ragged import Ragged as Ragged
+    from ctrbench.features.tokens import TextFeaturizer as TextFeaturizer
+    from ctrbench.models.contract import CTRModel as CTRModel
+    from ctrbench.models.layers.deepctr import deepctr_layers as deepctr_layers
+    from ctrbench.models.layers.embedding import FieldEmbedding as FieldEmbedding
+    from ctrbench.models.layers.mlp import mlp as mlp
+    from ctrbench.models.per_domain import PerDomain as PerDomain
+
+_WHERE = {
+    "BackboneError": "ctrbench.errors:BackboneError",
+    "BackboneFiles": "ctrbench.backbones.files:BackboneFiles",
+    "Batch": "ctrbench.features.batch:Batch",
+    "CTRModel": "ctrbench.models.contract:CTRModel",
+    "ConfigError": "ctrbench.errors:ConfigError",
+    "CtrbenchError": "ctrbench.errors:CtrbenchError",
+    "DataError": "ctrbench.errors:DataError",
+    "DatasetSource": "ctrbench.data.source:DatasetSource",
+    "FeatureInfo": "ctrbench.features.featurizer:FeatureInfo",
+    "Featurizer": "ctrbench.features.featurizer:Featurizer",
+    "Field": "ctrbench.data.source:Field",
+    "FieldEmbedding": "ctrbench.models.layers.embedding:FieldEmbedding",
+    "IdFeaturizer": "ctrbench.features.ids:IdFeaturizer",
+    "NoGeneralHead": "ctrbench.errors:NoGeneralHead",
+    "OutputError": "ctrbench.errors:OutputError",
+    "PerDomain": "ctrbench.models.per_domain:PerDomain",
+    "PluginError": "ctrbench.errors:PluginError",
+    "Problems": "ctrbench.data.problems:Problems",
+    "Prompt": "ctrbench.data.source:Prompt",
+    "Ragged": "ctrbench.features.ragged:Ragged",
+    "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
+    "UnknownDomain": "ctrbench.errors:UnknownDomain",
+    "deepctr_layers": "ctrbench.models.layers.deepctr:deepctr_layers",
+    "load_encoder": "ctrbench.backbones.load:load_encoder",
+    "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
+    "mlp": "ctrbench.models.layers.mlp:mlp",
+    "resolve_backbone": "ctrbench.backbones.files:resolve",
+    "with_lora": "ctrbench.backbones.load:with_lora",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"ctrbench.api has no {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value

@@ -1,0 +1,248 @@
+"""What a run leaves behind: `record.json`, written last and atomically, beside predictions and checkpoint.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ctrbench.bench.spec import RunSpec
+from ctrbench.errors import OutputError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """One thing to score: the rows of a split and domain, through a head."""
+
+    split: Literal["valid", "test"]
+    domain: str
+    head: str
+
+
+def _known(value: Any) -> Any:
+    """JSON has no NaN: an AUC of one class only is unknown."""
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_known)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DatasetFacts(_Part):
+    """Which prepared dataset a run used."""
+
+    name: str
+    """The source's name."""
+    fingerprint: str
+    synthetic: bool = False
+    path: str | None = None
+
+
+class Rows(_Part):
+    """How many rows a run saw, and which test rows."""
+
+    train: int = 0
+    valid: int = 0
+    test_hash: dict[str, str] = {}
+    """`rows_hash` of each scored domain's test rows; a table refuses to mix hashes."""
+
+
+class Metrics(_Part):
+    """How one head did on one domain and split."""
+
+    auc: Number = None
+    logloss: Number = None
+    rows: int
+    positives: int
+
+
+class Cost(_Part):
+    """What a run cost. None is unknown."""
+
+    parameters: int | None = None
+    parameters_trained: int | None = None
+    train_seconds: Number = None
+    rows_per_s: Number = None
+    score_rows_per_s: Number = None
+    peak_memory_mb: Number = None
+    epochs_run: int | None = None
+    best_epoch: int | None = None
+    steps: int | None = None
+
+
+class Epoch(_Part):
+    """One line of the training's history."""
+
+    epoch: int
+    loss: Number = None
+    valid_auc: dict[str, Number] = {}
+    seconds: Number = None
+
+
+class Record(_Part):
+    """The outcome of one run: enough to rebuild every table without training again."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    id: str
+    status: Literal["done", "failed"]
+    error: str | None = None
+    spec: RunSpec
+    dataset: DatasetFacts
+    rows: Rows = Rows()
+    metrics: dict[str, dict[str, dict[str, Metrics]]] = {}
+    """split -> domain -> head; the head `oracle` where the data knows each row's true probability."""
+    cost: Cost = Cost()
+    history: list[Epoch] = []
+    provenance: dict[str, Any] = {}
+    notes: list[str] = []
+
+    def metric(self, target: Target) -> Metrics | None:
+        """The metrics of one target, or None where it was not scored."""
+        return self.metrics.get(target.split, {}).get(target.domain, {}).get(target.head)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one run's files lie: `<results>/<dataset>/<model>/<id>/`."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, results: Path, dataset: str, spec: RunSpec) -> RunFolder:
+        """The folder of a run; `dataset` is the source's name."""
+        return cls(Path(results) / slug(dataset) / slug(spec.model) / spec.id)
+
+    @property
+    def record(self) -> Path:
+        """Written last: a folder without it is an unfinished run."""
+        return self.path / "record.json"
+
+    @property
+    def predictions(self) -> Path:
+        """One row per scored row, one column per head."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def model(self) -> Path:
+        """The best epoch's weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a killed training resumes from."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def features(self) -> Path:
+        """The featurizer's state, for predictions on new rows."""
+        return self.path / "features.json"
+
+
+def slug(name: str) -> str:
+    """A name as a folder: letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+
+
+def load(results: Path, dataset: str, spec: RunSpec) -> Record | None:
+    """The record of a run, or None when it has not been run."""
+    return read(RunFolder.of(results, dataset, spec).record)
+
+
+def read(file: Path) -> Record | None:
+    """A record from its file, None when there is none; `OutputError` when it cannot be used."""
+    try:
+        raw = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as fault:
+        raise OutputError(f"{file} cannot be read ({fault}); delete it to run this again") from None
+    found = raw.get("schema") if isinstance(raw, dict) else None
+    if found != SCHEMA:
+        raise OutputError(_other_schema(file, found))
+    try:
+        return Record.model_validate(raw)
+    except ValidationError as error:
+        key = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise OutputError(
+            f"{file} is not a whole record (see {key!r}); delete it to run this again"
+        ) from None
+
+
+def save(results: Path, record: Record) -> RunFolder:
+    """Write a record whole, or not at all."""
+    folder = RunFolder.of(results, record.dataset.name, record.spec)
+    text = record.model_dump_json(by_alias=True, indent=1)
+    with atomic(folder.record) as temporary:
+        temporary.write_text(text + "\n", "utf-8")
+    return folder
+
+
+def complete(record: Record | None, targets: Iterable[Target]) -> bool:
+    """Whether a run is done and every target scored."""
+    if record is None or record.status != "done":
+        return False
+    return all(record.metric(target) is not None for target in targets)
+
+
+@contextmanager
+def atomic(file: Path) -> Iterator[Path]:
+    """A temporary path beside `file` that takes its place when the block ends well, and vanishes otherwise.
+
+    Raises `OutputError` when the place cannot be written, or the disk is full.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=file.suffix, dir=file.parent)
+        os.close(handle)
+    except OSError as fault:
+        raise unwritable(file, fault) from fault
+    temporary = Path(name)
+    try:
+        yield temporary
+        _settle(temporary)
+        temporary.replace(file)
+    except OSError as fault:
+        raise unwritable(file, fault) from fault
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def unwritable(file: Path, fault: OSError) -> OutputError:
+    """The sentence for a file that cannot be written."""
+    reason = fault.strerror or str(fault)
+    return OutputError(f"cannot write {file} ({reason}); free space, or choose another folder with --results")
+
+
+def _settle(temporary: Path) -> None:
+    """Bring a file to the disk, readable as any other new file (mkstemp makes it private)."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o666 & ~mask)
+
+
+def _other_schema(file: Path, found: object) -> str:
+    if isinstance(found, int) and found > SCHEMA:
+        return f"{file} has schema {found}, newer than this ctrbench writes ({SCHEMA}); update ctrbench"
+    return (
+        f"{file} has schema {found}, and this ctrbench reads {SCHEMA}; "
+        "choose another --results folder, or delete this one to run again"
+    )

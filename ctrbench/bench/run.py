@@ -1,0 +1,70 @@
+"""Run what a table still lacks, one run after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ctrbench.bench import records
+from ctrbench.bench.plan import Plan, PlannedRun
+from ctrbench.bench.records import Record
+from ctrbench.training.watch import Watch, silent
+
+if TYPE_CHECKING:
+    from ctrbench.data.store import PreparedDataset
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """A run's turn: it was there already, it starts, or it ended."""
+
+    index: int
+    """Counted from 0 in the plan's order."""
+    total: int
+    planned: PlannedRun
+    state: Literal["cached", "started", "done", "failed"]
+    record: Record | None = None
+
+
+OnRun = Callable[[RunEvent], None]
+
+
+def run_table(
+    plan: Plan,
+    data: PreparedDataset,
+    results: Path,
+    watch: Watch = silent,
+    on_run: OnRun = lambda event: None,
+) -> list[Record]:
+    """The records of all runs, in the plan's order; trains (or scores) only what is missing.
+
+    A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
+    `OutputError` end the table; what is done stays done.
+    """
+    found = stored(plan, results)
+    total = len(plan.runs)
+    for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
+        if record is not None and records.complete(record, planned.targets):
+            on_run(RunEvent(index, total, planned, "cached", record))
+    finished: list[Record] = []
+    for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
+        if record is None or not records.complete(record, planned.targets):
+            on_run(RunEvent(index, total, planned, "started"))
+            record = _execute(planned, data, results, watch)
+            on_run(RunEvent(index, total, planned, record.status, record))
+        finished.append(record)
+    return finished
+
+
+def stored(plan: Plan, results: Path) -> list[Record | None]:
+    """What there is already, in the plan's order; None where a run was never finished."""
+    return [records.load(results, plan.dataset.name, run.spec) for run in plan.runs]
+
+
+def _execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Watch) -> Record:
+    # Imported here because an all-cached table needs no trainer, and must answer at once.
+    from ctrbench.bench.execute import execute
+
+    return execute(planned, data, results, watch)

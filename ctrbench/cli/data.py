@@ -1,0 +1,170 @@
+"""`ctrbench data`: prepare a dataset from its published files, or describe a prepared one."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctrbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ctrbench.data.describe import Description, Section
+    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.problems import Problem
+
+HELP = "prepare a dataset, or describe a prepared one"
+
+log = logging.getLogger(__name__)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the two actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    prepare = actions.add_parser("prepare", help="write a prepared dataset from a source's files")
+    prepare.add_argument("source", help="a registered dataset, as `ctrbench list datasets` names it")
+    prepare.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the files are")
+    prepare.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    prepare.add_argument("--strict", action="store_true", help="a bad row is an error")
+    prepare.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
+    prepare.add_argument(
+        "-o",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the source or of the preparation (window, split, middle, …); may be repeated",
+    )
+    describe = actions.add_parser("describe", help="statistics, steps and warnings of a prepared dataset")
+    describe.add_argument("dir", type=Path, metavar="DIR", help="a prepared dataset")
+    describe.add_argument("--format", choices=("table", "md", "json"), default="table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one of the two; errors are `CtrbenchError`."""
+    return _prepare(args) if args.action == "prepare" else _describe(args)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from ctrbench import registry
+    from ctrbench.data.prepare import prepare
+    from ctrbench.data.resolve import load_source
+    from ctrbench.data.split import SPLITS
+
+    kind = registry.load("datasets", args.source)
+    preparation, of_source = split_options(args.options, set(kind.Options.model_fields))
+    source = load_source(args.source, of_source)
+    data = prepare(
+        source,
+        args.root,
+        args.out,
+        preparation,
+        strict=args.strict,
+        overwrite=args.overwrite,
+        source_name=args.source,
+        progress=log.info,
+    )
+    for problem in data.manifest.problems:
+        print(_problem_line(problem))
+    for domain in data.domains:
+        print(f"{domain}: " + ", ".join(f"{data.counts(split)[domain]:,} {split}" for split in SPLITS))
+    print(f"prepared {args.out} (fingerprint {data.fingerprint[:12]}); `ctrbench data describe {args.out}` says more")
+    return 0
+
+
+def split_options(pairs: Sequence[str], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:
+    """`key=value` pairs as preparation options and the source's own; a source's name for an option wins."""
+    from pydantic import ValidationError
+
+    from ctrbench import registry
+    from ctrbench.data.prepare import PrepareOptions
+
+    general: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"-o {pair}: write it as KEY=VALUE")
+        if key not in of_source and key not in PrepareOptions.model_fields:
+            known = registry.suggest(key, of_source | set(PrepareOptions.model_fields))
+            raise ConfigError(f"-o {pair}: there is no option {key!r}.{known}")
+        (own if key in of_source else general)[key] = _value(value)
+    try:
+        return PrepareOptions.model_validate(general), own
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        raise ConfigError(f"-o {where}: {first['msg']}") from error
+
+
+def _value(text: str) -> Any:
+    """A TOML value where the text is one (`3`, `true`, `["a", "b"]`), else the text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _problem_line(problem: Problem) -> str:
+    kind = "left out" if problem.error else "note"
+    where = f" [{problem.domain}]" if problem.domain else ""
+    told = "".join(f"\n    {example}" for example in problem.examples)
+    return f"{kind}{where} {problem.count:,} x {problem.reason}{told}"
+
+
+def _describe(args: argparse.Namespace) -> int:
+    from ctrbench.data.describe import describe
+    from ctrbench.data.store import PreparedDataset
+
+    description = describe(PreparedDataset.open(args.dir))
+    if args.format == "json":
+        print(description.model_dump_json(indent=1))
+    elif args.format == "md":
+        print(_markdown(description))
+    else:
+        _print_tables(description)
+    return 0
+
+
+def _title(description: Description) -> str:
+    kind = " (synthetic: says nothing about real accuracy)" if description.synthetic else ""
+    return f"{description.source}{kind}, fingerprint {description.fingerprint}"
+
+
+def _markdown(description: Description) -> str:
+    parts = [_title(description)]
+    for section in description.sections:
+        head = ["| " + " | ".join(section.columns) + " |", "|" + " --- |" * len(section.columns)]
+        body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in _cells(section)]
+        parts.append("\n".join([f"## {section.title}", "", *head, *body]))
+    return "\n\n".join(parts)
+
+
+def _print_tables(description: Description) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    console.print(escape(_title(description)))
+    for section in description.sections:
+        table = Table(title=section.title, title_justify="left")
+        for place, column in enumerate(section.columns):
+            numeric = all(not isinstance(row[place], str) for row in section.rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in _cells(section):
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(table)
+
+
+def _cells(section: Section) -> list[list[str]]:
+    return [[_cell(value) for value in row] for row in section.rows]
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,74 @@
+"""Cleaning of values that come from web pages: titles, names and prices."""
+
+from __future__ import annotations
+
+import html
+from typing import Literal
+
+import polars as pl
+
+_ENTITY = r"&#?\w{1,32};"
+_TAG = r"</?[A-Za-z!][^<>]*>"
+_UNCLOSED_TAG = r"<[A-Za-z]\w*\s[^<>]*=[^<>]*$"
+_PAGE_CODE = (
+    r"(?i)getTime\b|<\s*/?(?:script|style)\b|\bfunction\s*\w*\(|\bvar\s+\w+\s*=|[.#@][\w-]+(?:[\s,>]+[.#]?[\w-]+)*\s*\{"
+)
+_AMOUNT = r"\$?\s*(\d[\d,]*(?:\.\d+)?|\.\d+)"
+_PRICE = rf"^\s*{_AMOUNT}(?:\s*-\s*{_AMOUNT})?\s*$"
+_PLAIN_PRICE = r"^\$(\d+(?:\.\d+)?)$"
+_UNESCAPES = 3  # an entity may be escaped twice; the third pass finds nothing
+
+
+def is_page_code(text: pl.Expr) -> pl.Expr:
+    """Whether a value holds a piece of a page's script or style sheet instead of text."""
+    return text.str.contains(_PAGE_CODE)
+
+
+def clean_text(texts: pl.Series) -> pl.Series:
+    """Text as a reader sees it: page code becomes null, entities characters, tags and runs of space one space.
+
+    A list counts as its first element. Blank becomes null.
+    """
+    texts = _first_of_list(texts)
+    for _ in range(_UNESCAPES):
+        texts = _unescape(texts)
+    value = pl.col(texts.name)
+    plain = value.str.replace_all(_TAG, " ").str.replace_all(_UNCLOSED_TAG, " ")
+    tidy = plain.str.replace_all(r"\s+", " ").str.strip_chars()
+    kept = pl.when(~is_page_code(value) & (tidy != "")).then(tidy)
+    return texts.to_frame().select(kept.alias(texts.name)).to_series()
+
+
+def _first_of_list(texts: pl.Series) -> pl.Series:
+    value = pl.col(texts.name)
+    listed = value.str.contains(r'^\[\s*(?:"|\])')
+    first = pl.when(listed).then(value.str.json_path_match("$[0]")).otherwise(value)
+    return texts.to_frame().select(first.alias(texts.name)).to_series()
+
+
+def _unescape(texts: pl.Series) -> pl.Series:
+    """One pass of HTML unescaping; Python sees each distinct entity once, never a row."""
+    entities = texts.str.extract_all(_ENTITY).explode().drop_nulls().unique().sort().to_list()
+    if not entities:
+        return texts
+    return texts.str.replace_many(entities, [html.unescape(entity) for entity in entities])
+
+
+def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") -> pl.Expr:
+    """A price in dollars (Float64), or null where the text is no price.
+
+    `midpoint` reads `$1,299.00` and takes the middle of a range `$10.00 - $20.00`; `plain` reads only `$9.99`.
+    """
+    if rule == "plain":
+        return price.str.extract(_PLAIN_PRICE).cast(pl.Float64)
+    low, high = (
+        price.str.extract(_PRICE, group).str.replace_all(",", "").cast(pl.Float64, strict=False)
+        for group in (1, 2)
+    )
+    return pl.mean_horizontal(low, high)
+
+
+def price_text(price: pl.Expr) -> pl.Expr:
+    """A price as prompts show it: `9.99$`; null stays null."""
+    cents = (price * 100).round().cast(pl.Int64)
+    return pl.format("{}.{}$", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))

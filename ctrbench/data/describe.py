@@ -1,0 +1,139 @@
+"""What a prepared dataset holds: the paper's Table II, and everything that happened on the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel
+
+from ctrbench.data.problems import Problem
+from ctrbench.data.split import SPLITS
+from ctrbench.data.store import PreparedDataset
+
+Cell = str | int | float | None
+
+
+class Section(BaseModel):
+    """One table of a description; shares are between 0 and 1."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+
+
+class Description(BaseModel):
+    """A dataset's name, facts and tables."""
+
+    source: str
+    synthetic: bool
+    fingerprint: str
+    options: dict[str, Any]
+    sections: list[Section]
+
+
+def describe(data: PreparedDataset) -> Description:
+    """Statistics per domain, rows after each step, the splits, and every problem with an example."""
+    rows = pl.concat([data.scan(split).with_columns(pl.lit(split).alias("split")) for split in SPLITS])
+    return Description(
+        source=data.manifest.source,
+        synthetic=data.manifest.synthetic,
+        fingerprint=data.fingerprint,
+        options={**data.manifest.source_options, **data.manifest.options},
+        sections=[
+            _sizes(data, rows),
+            _steps(data),
+            _splits(data, rows),
+            _histories(data, rows),
+            _problems(data.manifest.problems),
+        ],
+    )
+
+
+def _sizes(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
+    facts = _by_domain(
+        data,
+        rows,
+        users=pl.col("user_index").n_unique(),
+        products=pl.col("item").n_unique(),
+        samples=pl.len(),
+        positive=pl.col("label").mean(),
+    )
+    every = rows.select(
+        pl.col("user_index").n_unique(), pl.col("item").n_unique(), pl.len(), pl.col("label").mean()
+    ).collect()
+    names = ["domain", "users", "products", "samples", "label rate"]
+    return Section(title="Sizes (Table II)", columns=names, rows=[*facts, ["all", *every.row(0)]])
+
+
+def _steps(data: PreparedDataset) -> Section:
+    """Rows after each step; the steps after the last common one are the splits, which add up to it."""
+    made = []
+    before: int | None = None
+    for step in data.manifest.steps:
+        total = sum(step.rows.values())
+        dropped = None if before is None or step.name in SPLITS else before - total
+        before = before if step.name in SPLITS else total
+        made.append([step.name, *(step.rows.get(domain, 0) for domain in data.domains), total, dropped])
+    return Section(title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made)
+
+
+def _splits(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
+    train = data.scan("train")
+    seen_users, seen_items = (train.select(pl.col(c).unique().implode()).collect().item() for c in ("user", "item"))
+    unseen_user, unseen_item = ~pl.col("user").is_in(seen_users), ~pl.col("item").is_in(seen_items)
+    facts = (
+        rows.group_by("domain", "split")
+        .agg(
+            pl.len(),
+            pl.col("label").mean().alias("label rate"),
+            pl.from_epoch(pl.col("time").min()).dt.strftime("%Y-%m-%d").alias("from"),
+            pl.from_epoch(pl.col("time").max()).dt.strftime("%Y-%m-%d").alias("to"),
+            unseen_user.mean().alias("unseen user"),
+            unseen_item.mean().alias("unseen item"),
+            (unseen_user | unseen_item).mean().alias("either"),
+        )
+        .collect()
+    )
+    found = {(row[0], row[1]): list(row[2:]) for row in facts.iter_rows()}
+    columns = ["domain", "split", "rows", *facts.columns[3:]]
+    made = [[d, s, *found[d, s]] for d in data.domains for s in SPLITS if (d, s) in found]
+    return Section(title="Splits (unseen: not in any training row)", columns=columns, rows=made)
+
+
+def _histories(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
+    length = pl.col("history").list.len()
+    facts = _by_domain(
+        data,
+        rows,
+        mean=length.mean(),
+        longest=length.max(),
+        empty=(length == 0).mean(),
+        again=pl.col("history").list.contains(pl.col("item")).mean(),
+    )
+    columns = ["domain", "mean length", "longest", "share empty", "share with the row's own item (bought before)"]
+    return Section(title="Histories", columns=columns, rows=facts)
+
+
+def _problems(problems: Iterable[Problem]) -> Section:
+    made: list[list[Cell]] = [
+        [
+            "left out" if p.error else "note",
+            p.table,
+            p.domain or "-",
+            p.reason,
+            p.count,
+            p.examples[0] if p.examples else None,
+        ]
+        for p in problems
+    ]
+    return Section(
+        title="Warnings", columns=["kind", "table", "domain", "reason", "count", "example"], rows=made
+    )
+
+
+def _by_domain(data: PreparedDataset, rows: pl.LazyFrame, **facts: pl.Expr) -> list[list[Cell]]:
+    found = rows.group_by("domain").agg(**facts).collect()
+    by_name = {row[0]: list(row[1:]) for row in found.iter_rows()}
+    return [[domain, *by_name[domain]] for domain in data.domains]

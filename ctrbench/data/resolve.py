@@ -1,0 +1,96 @@
+"""From what a user names, a folder or a source, to a prepared dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ctrbench import registry
+from ctrbench._version import __version__
+from ctrbench.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ctrbench.data.source import DatasetSource
+    from ctrbench.data.store import PreparedDataset
+
+
+def cache_dir() -> Path:
+    """Where ctrbench keeps what it can make again: `CTRBENCH_CACHE`, else the user's cache folder."""
+    import platformdirs
+
+    chosen = os.environ.get("CTRBENCH_CACHE")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ctrbench"))
+
+
+def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetSource:
+    """A registered source with its options.
+
+    Raises `PluginError` for an unknown name and `ConfigError`, with the nearest names, for a wrong option.
+    """
+    kind: type[DatasetSource] = registry.load("datasets", name)
+    options = dict(options or {})
+    for option in options:
+        if option not in kind.Options.model_fields:
+            known = registry.suggest(option, kind.Options.model_fields)
+            raise ConfigError(f"the dataset {name!r} has no option {option!r}.{known}")
+    try:
+        return kind(kind.Options.model_validate(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        raise ConfigError(f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})") from error
+
+
+def open_dataset(
+    name_or_dir: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> PreparedDataset:
+    """Open a prepared folder, or a source that needs nothing from the user (such as `demo`).
+
+    Such a source is downloaded and prepared once, under `cache_dir()`, for each set of options. Raises
+    `DataError` for a name that is neither, with the nearest names or how to prepare it.
+    """
+    from ctrbench.data.store import MANIFEST, PreparedDataset
+
+    path = Path(name_or_dir)
+    if (path / MANIFEST).is_file():
+        return PreparedDataset.open(path)
+    name, known = str(name_or_dir), registry.names("datasets")
+    if name not in known:
+        if path.is_dir():
+            raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
+        raise DataError(f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}")
+    source = load_source(name, options)
+    if not source.automatic:
+        raise DataError(
+            f"the dataset {name!r} needs its files: prepare them with `ctrbench data prepare {name} --root FILES"
+            " --out DIR`, then name DIR"
+        )
+    return _automatic(name, source, progress)
+
+
+def _automatic(
+    name: str, source: DatasetSource, progress: Callable[[str], None] | None
+) -> PreparedDataset:
+    from ctrbench.data.prepare import prepare
+    from ctrbench.data.store import MANIFEST, PreparedDataset
+
+    about = json.dumps([source.options.model_dump(mode="json"), __version__], sort_keys=True)
+    key = f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
+    out = cache_dir() / "datasets" / key
+    if (out / MANIFEST).is_file():
+        return PreparedDataset.open(out)
+    raw = cache_dir() / "raw" / key
+    raw.mkdir(parents=True, exist_ok=True)
+    if progress is not None:
+        progress("getting the files")
+    source.download(raw)
+    return prepare(source, raw, out, source_name=name, progress=progress)

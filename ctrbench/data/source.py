@@ -1,0 +1,95 @@
+"""What a dataset plugin is: typed fields, prompts, and two lazy tables.
+
+A source only reads. Cleaning of rows, labels, histories and splits are the framework's, once, for all sources
+(`ctrbench.data.prepare`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ctrbench.data.problems import Problems
+
+
+class Field(BaseModel):
+    """One feature of a row.
+
+    `kind`: `id` is looked up in a vocabulary, `number` is standardised, `history` is a list of item ids that
+    shares the items' embeddings, `text` goes into prompts (ID models see it as an id).
+    `of`: whose feature it is; two-tower models split fields by it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Literal["id", "number", "history", "text"]
+    of: Literal["user", "item", "context"] = "context"
+
+
+class Prompt(BaseModel):
+    """How one row becomes one line of text.
+
+    `template` names columns in braces: any column of a row or of its item, `{domain_title}`, and `{history}`,
+    which is `history_item` filled from each history item's columns, oldest first, joined by `history_join`.
+    A null or blank value becomes `missing`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    template: str
+    history_item: str = "{title}"
+    history_join: str = ", "
+    history_empty: str = "nothing"
+    missing: str = "unknown"
+
+
+class DatasetSource(ABC):
+    """A dataset plugin (entry-point group `ctrbench.datasets`)."""
+
+    class Options(BaseModel):
+        """The source's own options; unknown keys are errors."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: ClassVar[tuple[Field, ...]]
+    prompts: ClassVar[Mapping[str, Prompt]]
+    """Named prompt templates; `default` is the one used unless a configuration names another."""
+    domain_titles: ClassVar[Mapping[str, str]] = {}
+    """A domain's name in prompts, where it is not just the domain's id in title case."""
+    synthetic: ClassVar[bool] = False
+    """Synthetic data says nothing about real accuracy, and every report says so."""
+    automatic: ClassVar[bool] = False
+    """True where `download` needs nothing from the user, so that a table may prepare the dataset by itself."""
+
+    def __init__(self, options: BaseModel | None = None) -> None:
+        self.options = options if options is not None else self.Options()
+
+    def domains(self) -> tuple[str, ...] | None:
+        """The domains in canonical order, or None for the order of first appearance in the sorted data."""
+        return None
+
+    def download(self, root: Path) -> None:
+        """Write the raw files into `root`; resumable. Sources without a download raise `DataError`."""
+        from ctrbench.errors import DataError
+
+        raise DataError(f"{type(self).__name__} has no download: put the published files into {root}")
+
+    @abstractmethod
+    def inputs(self, root: Path) -> list[Path]:
+        """The files that will be read, in reading order; `DataError` names what is missing in `root`."""
+
+    @abstractmethod
+    def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
+        """Rows `domain, user, item, time` (seconds), `rating` or `label`, and any extra columns."""
+
+    @abstractmethod
+    def items(self, root: Path, problems: Problems) -> pl.LazyFrame:
+        """Rows `item` and its columns; the first row of an item wins."""

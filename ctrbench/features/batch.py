@@ -1,0 +1,60 @@
+"""What a model reads: some rows of one or many domains.
+
+Shapes: B rows in a batch, F fields, T tokens, d width of an embedding or hidden state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one or many domains.
+
+    `x`: what the model's featurizer made, e.g. `ids` (B, F) int64, or `input_ids` and `attention_mask` (B, T).
+    `domain`: (B,) int64, index into `domains`. `label`: (B,) float32. `row_id`: (B,) int64.
+    """
+
+    x: Mapping[str, Tensor]
+    domain: Tensor
+    domains: tuple[str, ...]
+    label: Tensor
+    row_id: Tensor
+
+    def __len__(self) -> int:
+        return len(self.domain)
+
+    @cached_property
+    def groups(self) -> list[tuple[str, Tensor]]:
+        """The domains that are present, each with the indices of its rows; found once per batch."""
+        if len(self.domains) == 1:
+            return [(self.domains[0], torch.arange(len(self), device=self.domain.device))]
+        order = torch.argsort(self.domain, stable=True)
+        present, counts = torch.unique_consecutive(self.domain[order], return_counts=True)
+        names = (self.domains[index] for index in present.tolist())
+        return list(zip(names, order.split(counts.tolist()), strict=True))
+
+    def by_domain(self) -> Iterator[tuple[str, Tensor]]:
+        """Each present domain's name and the indices of its rows."""
+        return iter(self.groups)
+
+    def as_domain(self, name: str) -> Batch:
+        """The same rows, routed to the head of domain `name`."""
+        return replace(self, domain=torch.zeros_like(self.domain), domains=(name,))
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device, grouped by domain beforehand, so that no accelerator waits for it."""
+        if device == self.domain.device:
+            return self
+        groups = [(name, rows.to(device, non_blocking=True)) for name, rows in self.groups]
+        x = {key: value.to(device, non_blocking=True) for key, value in self.x.items()}
+        domain, label, row_id = (t.to(device, non_blocking=True) for t in (self.domain, self.label, self.row_id))
+        moved = Batch(x, domain, self.domains, label, row_id)
+        moved.__dict__["groups"] = groups
+        return moved

@@ -1,0 +1,63 @@
+"""What a featurizer is: rows of a prepared dataset in, tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from ctrbench.features.ragged import Ragged
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ctrbench.data.store import Manifest
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What a model must know of its input to size its layers.
+
+    `ids`: names of the columns of `x["ids"]`; `numbers`: of `x["numbers"]`; `histories`: keys of `x` that hold item
+    ids. `vocabulary`: rows of the shared embedding table (0 is padding); `unseen`: its rows for ids that train did
+    not hold, one per field. `of`: each name's owner, `user`, `item` or `context`.
+    """
+
+    ids: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    histories: tuple[str, ...] = ()
+    vocabulary: int = 0
+    unseen: tuple[int, ...] = ()
+    of: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields in the order in which embeddings are stacked."""
+        return self.ids + self.numbers + self.histories
+
+
+class Featurizer(Protocol):
+    """A view of rows. Fitted on train rows only, pure afterwards."""
+
+    def fit(self, train: pl.DataFrame, items: pl.DataFrame, manifest: Manifest) -> Featurizer:
+        """Learn vocabularies and scales from `train`; returns self."""
+        ...
+
+    def __call__(self, rows: pl.DataFrame, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:
+        """Tensors (N, ...) or `Ragged` of N, one entry per row, in order."""
+        ...
+
+    @property
+    def info(self) -> FeatureInfo:
+        """What the model's constructor gets; after `fit`."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that `fit` learned, as JSON values; travels with the checkpoint."""
+        ...
+
+    def load_state(self, state: Mapping[str, Any]) -> Featurizer:
+        """The inverse of `state`; returns self."""
+        ...

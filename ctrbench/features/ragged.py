@@ -1,0 +1,42 @@
+"""Rows of unequal length without padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """N sequences in one flat tensor.
+
+    `values` (total,) integers; `offsets` (N + 1,) int64, sequence n is `values[offsets[n]:offsets[n + 1]]`.
+    `pad` fills a padded batch on the right; `mask`, if given, names the attention mask that a batch gets too.
+    """
+
+    values: Tensor
+    offsets: Tensor
+    pad: int = 0
+    mask: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """(N,) int64."""
+        return self.offsets.diff()
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The sequences `rows`, padded to the longest of them: values (B, T) int64 and mask (B, T) bool; T >= 1."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        width = max(int(lengths.max()), 1) if len(rows) else 1
+        steps = torch.arange(width)
+        mask = steps < lengths[:, None]  # (B, T)
+        if not len(self.values):
+            return torch.full(mask.shape, self.pad, dtype=torch.int64), mask
+        where = (starts[:, None] + steps).clamp_(max=len(self.values) - 1)
+        return self.values[where].to(torch.int64).masked_fill_(~mask, self.pad), mask

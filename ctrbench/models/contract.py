@@ -1,0 +1,118 @@
+"""What a model is: a batch in, one logit per row out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ctrbench.errors import ConfigError, NoGeneralHead, UnknownDomain
+from ctrbench.features.batch import Batch
+from ctrbench.features.ids import IdFeaturizer
+from ctrbench.models.per_domain import PerDomain
+
+if TYPE_CHECKING:
+    from ctrbench.features.featurizer import FeatureInfo, Featurizer
+
+OWN, GENERAL, MEAN = "own", "general", "mean"
+
+Logits = Callable[[Batch], Tensor]
+
+
+class CTRModel(nn.Module, ABC):
+    """Base of every model plugin (entry-point group `ctrbench.models`).
+
+    A model has no optimiser, no device and no loop; it says which logit a row gets, and its loss.
+    """
+
+    class Config(BaseModel):
+        """A model's own settings; the defaults are its paper's. Unknown keys are errors."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+    category: ClassVar[Literal["single_domain", "multi_domain", "language_model"]]
+    """Tables train one `single_domain` model per domain, and the others jointly on all training domains."""
+    version: ClassVar[str] = "1"
+    """Part of a run's identity: raise it when the model's results change."""
+    training: ClassVar[Mapping[str, Any]] = {}
+    """The paper's training settings, as differences from `TrainConfig`."""
+    has_general_head: ClassVar[bool] = False
+
+    def __init__(self, config: Any, features: FeatureInfo, domains: Sequence[str]) -> None:
+        super().__init__()
+        if not domains:
+            raise ConfigError(f"{type(self).__name__} needs at least one training domain")
+        self.config = config
+        self.features = features
+        self.domains = tuple(domains)
+
+    @classmethod
+    def featurizer(cls, config: Any) -> Featurizer:
+        """The view of the rows that this model sees; unfitted."""
+        return IdFeaturizer()
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor:
+        """(B,) logits, each from the row's own domain's head."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean binary cross-entropy of the batch; a scalar."""
+        return functional.binary_cross_entropy_with_logits(self(batch), batch.label)
+
+    def forward_general(self, batch: Batch) -> Tensor:
+        """(B,) logits of the general network, for domains without one of their own."""
+        raise NoGeneralHead(f"{type(self).__name__} has no general network; name a domain's head or `mean`")
+
+    def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+        """(B,) logits of each named head: `own`, `general`, `mean` (of all heads' probabilities) or a domain."""
+        return {head: self.head_logits(batch, head, self.forward, self.forward_general) for head in heads}
+
+    def head_logits(self, batch: Batch, head: str, own: Logits, general: Logits) -> Tensor:
+        """(B,) logits of one head, from functions that give a batch's own and general logits.
+
+        A model whose heads share costly work overrides `logits`, does that work once, and calls this.
+        """
+        if head == OWN:
+            return own(batch)
+        if head == GENERAL:
+            return general(batch)
+        if head == MEAN:
+            every = [own(batch.as_domain(name)).double().sigmoid() for name in self.domains]
+            return torch.stack(every).mean(0).logit(eps=1e-12).float()
+        if head not in self.domains:
+            raise UnknownDomain(f"no head '{head}': this model's domains are {', '.join(self.domains)}")
+        return own(batch.as_domain(head))
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Trainable parameters by optimiser group: `sparse` (embedding tables with sparse gradients), `dense`."""
+        tables = (m.weight for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse)
+        sparse = [table for table in tables if table.requires_grad]
+        known = {id(parameter) for parameter in sparse}
+        dense = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        return {name: group for name, group in (("dense", dense), ("sparse", sparse)) if group}
+
+    def notes(self) -> tuple[str, ...]:
+        """What every table must say about this model's runs, e.g. that its backbone was never trained."""
+        return ()
+
+    def add_domain(self, name: str) -> list[nn.Parameter]:
+        """Give every `PerDomain` part a new network for `name`; returns the new parameters."""
+        if name in self.domains:
+            raise ConfigError(f"domain '{name}' is already one of {', '.join(self.domains)}")
+        parts = [part for part in self.modules() if isinstance(part, PerDomain)]
+        new = [parameter for part in parts for parameter in part.add(name).parameters()]
+        self.domains = (*self.domains, name)
+        return new
+
+    def remove_domain(self, name: str) -> None:
+        """Drop `name` from every `PerDomain` part; the other domains are untouched."""
+        if name not in self.domains:
+            raise UnknownDomain(f"no domain '{name}' to remove: there are {', '.join(self.domains)}")
+        for part in [part for part in self.modules() if isinstance(part, PerDomain)]:
+            part.remove(name)
+        self.domains = tuple(domain for domain in self.domains if domain != name)

@@ -1,0 +1,62 @@
+"""One sub-network per domain, keyed by name; a row visits only its own domain's network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import torch
+from torch import Tensor, nn
+
+from ctrbench.errors import UnknownDomain
+
+if TYPE_CHECKING:
+    from ctrbench.features.batch import Batch
+
+
+class PerDomain(nn.Module):
+    """Sub-networks made by `build`, one for each of `domains`.
+
+    Domains may be added and removed by name without renumbering the others. Cost follows the rows of the batch and
+    the domains present in it, never the number of domains.
+    """
+
+    def __init__(self, build: Callable[[], nn.Module], domains: Iterable[str]) -> None:
+        super().__init__()
+        self.build = build
+        self.networks = nn.ModuleDict()
+        for domain in domains:
+            self.add(domain)
+
+    def __contains__(self, domain: str) -> bool:
+        return _key(domain) in self.networks
+
+    def __getitem__(self, domain: str) -> nn.Module:
+        if domain not in self:
+            raise UnknownDomain(f"no network for domain '{domain}': name a head (general, mean or a training domain)")
+        return self.networks[_key(domain)]
+
+    def add(self, domain: str) -> nn.Module:
+        """Build and keep a network for `domain`."""
+        network = self.build()
+        self.networks[_key(domain)] = network
+        return network
+
+    def remove(self, domain: str) -> None:
+        """Drop the network of `domain`."""
+        del self.networks[_key(domain)]
+
+    def forward(self, batch: Batch, *tensors: Tensor) -> Tensor:
+        """Each row of `tensors` (B, ...) through its own domain's network; (B, ...), rows in the batch's order."""
+        groups = batch.groups
+        if len(groups) == 1:
+            return self[groups[0][0]](*tensors)
+        outputs = torch.cat([self[name](*(tensor[rows] for tensor in tensors)) for name, rows in groups])
+        order = torch.cat([rows for _, rows in groups])
+        return torch.empty_like(outputs).index_copy(0, order, outputs)
+
+
+def _key(domain: str) -> str:
+    """A module name for any domain name: no dots, no clash with a module's own attributes."""
+    return "domain_" + quote(domain, safe="").replace(".", "%2E")

@@ -1,0 +1,108 @@
+"""What a finished table is: text to show, and the numbers behind it. It knows neither colours nor formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Style = Literal["", "best", "second", "muted", "failed"]
+
+
+@dataclass
+class Cell:
+    """One value as shown. `detail` stands below it (or after it, where there is one line only)."""
+
+    text: str = "-"
+    value: float | None = None
+    detail: str = ""
+    style: Style = ""
+    footnotes: list[int] = field(default_factory=list)
+    """Numbers from 1, into `Table.footnotes`."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers. Columns of one `group` stand under its title."""
+
+    title: str
+    group: str = ""
+    ranked: bool = False
+    """Whether the highest value is the best one."""
+
+
+@dataclass
+class Row:
+    """One line: a model, or the oracle (which is not `ranked`)."""
+
+    name: str
+    cells: list[Cell]
+    ranked: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The numbers of one row on one domain, in full precision; `model` holds those of the whole row."""
+
+    row: str
+    domain: str
+    values: dict[str, Any]
+    model: dict[str, Any]
+
+
+@dataclass
+class Table:
+    """A table as a value: render it with `ctrbench.report.render`."""
+
+    name: str
+    title: str
+    facts: dict[str, Any]
+    """Profile, dataset, domains, seeds, limit: for JSON."""
+    columns: list[Column]
+    rows: list[Row]
+    entries: list[Entry]
+    caption: list[str]
+    footnotes: list[str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a run behind this table failed."""
+        return any(entry.values.get("status") == "failed" for entry in self.entries)
+
+
+class Footnotes:
+    """Collects footnotes; the same text gets the same number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def number(self, text: str) -> int:
+        """The number of a footnote, from 1."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def rank(columns: Sequence[Column], rows: Iterable[Row]) -> None:
+    """Mark the best and the second value of each ranked column; rows that are not ranked are left out."""
+    ranked = [row for row in rows if row.ranked]
+    for index, column in enumerate(columns):
+        if not column.ranked:
+            continue
+        cells = [row.cells[index] for row in ranked]
+        values = sorted({cell.value for cell in cells if cell.value is not None}, reverse=True)
+        for cell in cells:
+            if cell.value is not None and cell.value in values[:2]:
+                cell.style = "best" if cell.value == values[0] else "second"
+
+
+def count(number: float | None) -> str:
+    """A count in four characters or so: 950, 1.2K, 66.4M, 1.3B."""
+    if number is None:
+        return "-"
+    size = float(number)
+    for unit in ("", "K", "M", "B"):
+        if abs(size) < 999.5 or unit == "B":
+            return f"{size:.1f}{unit}" if unit and size < 99.95 else f"{size:.0f}{unit}"
+        size /= 1000
+    raise AssertionError("unreachable")

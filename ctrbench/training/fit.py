@@ -1,0 +1,265 @@
+"""One training loop for every model, on Hugging Face Accelerate."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from ctrbench.errors import DataError, OutputError
+from ctrbench.evaluation.score import domain_aucs, score
+from ctrbench.features.batch import Batch
+from ctrbench.features.loader import Rows, batches, train_order
+from ctrbench.models.contract import CTRModel
+from ctrbench.training import checkpoint as store
+from ctrbench.training.config import TrainConfig
+from ctrbench.training.interrupt import StopRequest, deferred_interrupt
+from ctrbench.training.optim import build_optimizers, build_schedulers
+from ctrbench.training.watch import Progress, Watch, silent
+
+
+class Epoch(BaseModel):
+    """What one epoch gave: mean training loss, validation AUC of each domain (NaN with one class), seconds."""
+
+    epoch: int
+    loss: float
+    valid_auc: dict[str, float]
+    seconds: float
+
+    @property
+    def mean_auc(self) -> float:
+        """Mean over the domains that have both classes; NaN where none has."""
+        known = [value for value in self.valid_auc.values() if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+
+class FitResult(BaseModel):
+    """The course of a training; also the part of a checkpoint that is no tensor. Seconds are wall time."""
+
+    epochs: list[Epoch] = []
+    best_epoch: int = -1
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    epoch_seconds: float = 0.0
+    steps: int = 0
+    train_rows: int = 0
+    train_seconds: float = 0.0
+    valid_seconds: float = 0.0
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows trained on per second, validation not counted."""
+        return self.train_rows / self.train_seconds if self.train_seconds else math.nan
+
+    @property
+    def best_auc(self) -> float:
+        """Mean validation AUC of the epoch whose weights were kept."""
+        return self.epochs[self.best_epoch].mean_auc if self.epochs else math.nan
+
+
+class _Loss(nn.Module):
+    """Gives `model.loss` the name `forward`, which data-parallel wrappers hook."""
+
+    def __init__(self, model: CTRModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.model.loss(batch)
+
+
+def fit(
+    model: CTRModel,
+    train: Rows,
+    valid: Rows,
+    config: TrainConfig,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    watch: Watch = silent,
+) -> FitResult:
+    """Train `model` in place, and leave it with the weights of its best epoch by mean validation AUC over domains.
+
+    With `checkpoint`, state is saved there at every epoch's end, every `checkpoint_seconds`, and on Ctrl-C; a file
+    that is already there is resumed, which on CPU gives bitwise what an uninterrupted run gives. Raises `DataError`
+    for an empty split and for a loss that is not finite. The global random state is left as it was.
+    """
+    for name, rows in (("train", train), ("valid", valid)):
+        if not len(rows):
+            raise DataError(f"the {name} split holds no rows of {', '.join(rows.domains)}; choose other domains")
+    with _seeded(seed):
+        return _Loop(model, train, valid, config, seed, checkpoint, watch).run()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """All randomness inside follows from `seed`; the generators outside are put back."""
+    before = store.random_state()
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        store.set_random_state(before)
+
+
+class _Loop:
+    """The state of one training."""
+
+    def __init__(
+        self,
+        model: CTRModel,
+        train: Rows,
+        valid: Rows,
+        config: TrainConfig,
+        seed: int,
+        path: Path | None,
+        watch: Watch,
+    ) -> None:
+        self.model, self.train, self.valid = model, train, valid
+        self.config, self.seed, self.path, self.watch = config, seed, path, watch
+        kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)  # a batch may lack a domain
+        self.accelerator = Accelerator(kwargs_handlers=[kwargs])
+        self.optimizers = build_optimizers(model.parameter_groups(), config)
+        self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        loss, *prepared = self.accelerator.prepare(_Loss(model), *self.optimizers)
+        self.loss, self.prepared = loss, prepared
+        self.result = FitResult()
+        self.best: dict[str, Tensor] = {}
+        self.steps_per_epoch = len(self._order(0))
+        if path is not None and path.exists():
+            self._resume(path)
+        step = self.result.epoch * self.steps_per_epoch + self.result.step
+        self.schedulers = build_schedulers(self.optimizers, config, self.steps_per_epoch, step)
+        self.saved_at = time.perf_counter()
+
+    def run(self) -> FitResult:
+        with deferred_interrupt() as stop:
+            while self.result.epoch < self.config.epochs and not self._exhausted():
+                self._epoch(stop)
+        store.load_trained(self.model, self.best)
+        return self.result
+
+    def _exhausted(self) -> bool:
+        return len(self.result.epochs) - 1 - self.result.best_epoch >= self.config.patience
+
+    def _order(self, epoch: int) -> list[Tensor]:
+        """This process's batches; every process has as many."""
+        order = train_order(self.train, self.config.batch_size, self.seed, epoch)
+        world = self.accelerator.num_processes
+        return order[self.accelerator.process_index :: world][: max(len(order) // world, 1)]
+
+    def _epoch(self, stop: StopRequest) -> None:
+        result, order = self.result, self._order(self.result.epoch)
+        self.model.train()
+        for batch in batches(self.train, order, skip=result.step):
+            start = time.perf_counter()
+            loss = self._step(batch.to(self.accelerator.device))
+            seconds = time.perf_counter() - start
+            result.step += 1
+            result.steps += 1
+            result.loss_sum += loss
+            result.epoch_seconds += seconds
+            result.train_seconds += seconds
+            result.train_rows += len(batch)
+            self._tell(loss, sum(len(indices) for indices in order[: result.step]))
+            if stop:
+                self._save()
+                raise KeyboardInterrupt
+            if time.perf_counter() - self.saved_at > self.config.checkpoint_seconds:
+                self._save()
+        self._validate()
+        self._save()
+        if stop:
+            raise KeyboardInterrupt
+
+    def _step(self, batch: Batch) -> float:
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            loss = self.loss(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise DataError(f"the loss became {value} in epoch {self.result.epoch + 1}; try a lower learning rate")
+        self.accelerator.backward(loss)
+        if self.config.max_grad_norm is not None:
+            dense = [p for group in self.groups for p in group["params"] if p.grad is not None and not p.grad.is_sparse]
+            self.accelerator.clip_grad_norm_(dense, self.config.max_grad_norm)
+        for optimizer in self.prepared:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        for scheduler in self.schedulers:
+            scheduler.step()
+        return value
+
+    def _validate(self) -> None:
+        result, start = self.result, time.perf_counter()
+        scored = score(
+            self.model, self.valid, batch_size=self.config.score_batch_size, precision=self.config.precision
+        )
+        result.valid_seconds += time.perf_counter() - start
+        epoch = Epoch(
+            epoch=result.epoch,
+            loss=result.loss_sum / max(result.step, 1),
+            valid_auc=domain_aucs(scored),
+            seconds=result.epoch_seconds,
+        )
+        best = result.best_auc
+        result.epochs.append(epoch)
+        if not self.best or epoch.mean_auc > best or math.isnan(best):
+            result.best_epoch = result.epoch
+            self.best = store.trained_state(self.model)
+        result.epoch, result.step, result.loss_sum, result.epoch_seconds = result.epoch + 1, 0, 0.0, 0.0
+
+    def _tell(self, loss: float, done: int) -> None:
+        result = self.result
+        auc = result.epochs[-1].mean_auc if result.epochs else None
+        progress = Progress(
+            "train",
+            done,
+            len(self.train),
+            epoch=result.epoch + 1,
+            epochs=self.config.epochs,
+            loss=loss,
+            auc=auc,
+            rows_per_s=result.rows_per_s,
+        )
+        self.watch(progress)
+
+    def _save(self) -> None:
+        self.saved_at = time.perf_counter()
+        if self.path is None or not self.accelerator.is_main_process:
+            return
+        optim, scalars = store.pack_optimizers(self.optimizers)
+        parts = {
+            "model": store.trained_state(self.model),
+            "best": self.best,
+            "optim": optim,
+            "random": store.random_state(),
+        }
+        tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+        state: dict[str, Any] = {"result": self.result.model_dump(), "optim": scalars, "config": self._identity()}
+        store.save_tensors(self.path, tensors, state)
+
+    def _resume(self, path: Path) -> None:
+        tensors, state = store.load_tensors(path)
+        if state["config"] != self._identity():
+            raise OutputError(f"checkpoint {path} belongs to another configuration; delete it, and the run starts afresh")
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optim": {}, "random": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split("/", 1)
+            parts[part][rest] = tensor
+        store.load_trained(self.model, parts["model"])
+        store.unpack_optimizers(self.optimizers, parts["optim"], state["optim"])
+        store.set_random_state(parts["random"])
+        self.best = parts["best"]
+        self.result = FitResult(**state["result"])
+
+    def _identity(self) -> dict[str, Any]:
+        return {"train": self.config.model_dump(mode="json"), "seed": self.seed, "rows": len(self.train)}

@@ -1,0 +1,47 @@
+"""Tiny backbones with random weights, built in code: for tests and offline smoke runs, never for results."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+
+from ctrbench.api import BackboneFiles
+
+_SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 512,
+}
+
+
+def resolve(name: str) -> BackboneFiles:
+    """`tiny-bert` or `tiny-llama`: 4 layers, 32 wide, tokens are bytes."""
+    return BackboneFiles(name, build=partial(_build, name))
+
+
+def _build(name: str) -> tuple[Any, Any]:
+    """The same weights each time, whatever the state of the global random generator."""
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
+
+    tokenizer = _byte_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if name == "tiny-llama":
+            return LlamaModel(LlamaConfig(vocab_size=len(tokenizer), **_SIZES)), tokenizer
+        return BertModel(BertConfig(vocab_size=len(tokenizer), **_SIZES), add_pooling_layer=False), tokenizer
+
+
+def _byte_tokenizer() -> Any:
+    """One token per byte, so that any text has tokens."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate(["[PAD]", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", padding_side="right")

@@ -1,0 +1,46 @@
+"""MMoE: shared experts, mixed by one gate per domain (Ma et al., KDD 2018, "Modeling Task Relationships...")."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, PerDomain, mlp
+
+
+class MMOE(CTRModel):
+    """f_d(x) = sum_i softmax(W_d x)_i E_i(x), logit = tower_d(f_d(x))  (equations 6 and 7, domains as tasks).
+
+    x is the concatenation of all fields' embeddings. Each domain has a gate W_d and a tower of its own; a row visits
+    only its own. Sizes are those of the Uni-CTR paper (Section V-A4).
+    """
+
+    category = "multi_domain"
+
+    class Config(CTRModel.Config):
+        """Number and sizes of experts and towers."""
+
+        embedding_dim: int = Field(32, gt=0)
+        experts: int = Field(3, gt=0)
+        expert_hidden: tuple[int, ...] = (1024, 512)
+        tower_hidden: tuple[int, ...] = (1024, 1024)
+        dropout: float = Field(0.3, ge=0, lt=1)
+
+    def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
+        super().__init__(config, features, domains)
+        self.embedding = FieldEmbedding(features, config.embedding_dim)
+        width = len(features.names) * config.embedding_dim
+        mixed = config.expert_hidden[-1] if config.expert_hidden else width
+        expert_sizes, tower_sizes = (width, *config.expert_hidden), (mixed, *config.tower_hidden)
+        self.experts = nn.ModuleList(mlp(expert_sizes, config.dropout) for _ in range(config.experts))
+        self.gates = PerDomain(lambda: nn.Linear(width, config.experts, bias=False), domains)
+        self.towers = PerDomain(lambda: mlp(tower_sizes, config.dropout, out=1), domains)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B,) logits, each from its own domain's gate and tower."""
+        x = self.embedding(batch).flatten(1)  # (B, F * d)
+        experts = torch.stack([expert(x) for expert in self.experts], dim=1)  # (B, E, h)
+        weights = self.gates(batch, x).softmax(-1)  # (B, E)
+        mixed = torch.einsum("be,beh->bh", weights, experts)
+        return self.towers(batch, mixed)[:, 0]
