@@ -10,22 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctrbench.backbones.files import BackboneFiles as BackboneFiles
-    from ctrbench.backbones.files import resolve as resolve_backbone
-    from ctrbench.backbones.load import load_encoder, load_tokenizer, with_lora
     from ctrbench.data.problems import Problems as Problems
-    from ctrbench.data.source import DatasetSource, Field, Prompt
     from ctrbench.errors import (
         BackboneError as BackboneError,
+    )
+    from ctrbench.errors import (
         ConfigError as ConfigError,
+    )
+    from ctrbench.errors import (
         CtrbenchError as CtrbenchError,
+    )
+    from ctrbench.errors import (
         DataError as DataError,
+    )
+    from ctrbench.errors import (
         NoGeneralHead as NoGeneralHead,
+    )
+    from ctrbench.errors import (
         OutputError as OutputError,
+    )
+    from ctrbench.errors import (
         PluginError as PluginError,
+    )
+    from ctrbench.errors import (
         UnknownDomain as UnknownDomain,
     )
     from ctrbench.features.batch import Batch as Batch
-    from ctrbench.features.featurizer import FeatureInfo, Featurizer
     from ctrbench.features.ids import IdFeaturizer as IdFeaturizer
     from ctrbench.features.ragged import Ragged as Ragged
     from ctrbench.features.tokens import TextFeaturizer as TextFeaturizer
@@ -58,11 +68,19 @@ _WHERE = {
     "Ragged": "ctrbench.features.ragged:Ragged",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
+    "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_layers": "ctrbench.models.layers.deepctr:deepctr_layers",
+    "examples": "ctrbench.data.lines:examples",
+    "is_page_code": "ctrbench.data.clean:is_page_code",
     "load_encoder": "ctrbench.backbones.load:load_encoder",
     "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
     "mlp": "ctrbench.models.layers.mlp:mlp",
+    "price_text": "ctrbench.data.clean:price_text",
+    "read_price": "ctrbench.data.clean:read_price",
     "resolve_backbone": "ctrbench.backbones.files:resolve",
+    "scan_json_lines": "ctrbench.data.lines:scan_json_lines",
+    "scan_lines": "ctrbench.data.lines:scan_lines",
+    "take_good": "ctrbench.data.lines:take_good",
     "with_lora": "ctrbench.backbones.load:with_lora",
 }
 

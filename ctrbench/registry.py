@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -93,10 +93,15 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if not options:
         return " There are none."
     by_folded = {_folded(option): option for option in options}
-    near = [by_folded[match] for match in get_close_matches(_folded(word), by_folded, n=3, cutoff=0.6)]
-    if near:
-        return f" Did you mean {' or '.join(repr(option) for option in near)}?"
+    near = get_close_matches(_folded(word), by_folded, n=3, cutoff=0.6)
+    best = [match for match in near if _likeness(word, match) > _likeness(word, near[0]) - 0.1]
+    if best:
+        return f" Did you mean {' or '.join(repr(by_folded[match]) for match in best)}?"
     return f" Known: {', '.join(options)}."
+
+
+def _likeness(word: str, folded: str) -> float:
+    return SequenceMatcher(None, folded, _folded(word)).ratio()
 
 
 def _folded(word: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,26 @@ from ctrbench.errors import ConfigError, PluginError
 from ctrbench.registry import Plugin, suggest
 
 
-def tables() -> dict[str, list[tuple[Plugin, Path]]]:
-    """Every table's name, with the plugins that bring it (more than one is a collision) and their files."""
-    found: dict[str, list[tuple[Plugin, Path]]] = {}
+@dataclass
+class Catalog:
+    """Every table's name with the plugins that bring it and their files, and which plugins are broken."""
+
+    found: dict[str, list[tuple[Plugin, Path]]] = field(default_factory=dict)
+    """More than one place for a name is a collision."""
+    faults: list[str] = field(default_factory=list)
+
+
+def survey() -> Catalog:
+    """All tables; a broken plugin is a fault beside them, and hides none of the others."""
+    catalog = Catalog()
     for plugin in registry.plugins("tables"):
-        for file in files(plugin):
-            found.setdefault(file.stem, []).append((plugin, file))
-    return dict(sorted(found.items()))
+        try:
+            for file in files(plugin):
+                catalog.found.setdefault(file.stem, []).append((plugin, file))
+        except PluginError as error:
+            catalog.faults.append(str(error))
+    catalog.found = dict(sorted(catalog.found.items()))
+    return catalog
 
 
 def files(plugin: Plugin) -> list[Path]:
@@ -37,15 +52,25 @@ def locate(name: str) -> Path:
     """The file of a table given by name, or by the path of a .toml file."""
     if name.endswith(".toml"):
         return Path(name)
-    every = tables()
-    if name not in every:
-        hint = suggest(name, every)
-        raise ConfigError(f"unknown table {name!r}.{hint} (A path to a .toml file works, too.)")
-    found = every[name]
-    if len(found) > 1:
-        where = " and ".join(f"{plugin.origin} ({file})" for plugin, file in found)
-        raise ConfigError(f"the table {name!r} is claimed by {where}; give the path of the one you mean")
-    return found[0][1]
+    found = survey().found
+    if name not in found:
+        raise ConfigError(
+            f"unknown table {name!r}.{suggest(name, found)} (A path to a .toml file works, too.)"
+        )
+    if len(found[name]) > 1:
+        raise ConfigError(collision(name, found[name]))
+    return found[name][0][1]
+
+
+def collision(name: str, places: Sequence[tuple[Plugin, Path]]) -> str:
+    """The sentence for a table that two plugins bring."""
+    where = " and ".join(f"{plugin.origin} ({file})" for plugin, file in places)
+    return f"the table {name!r} is claimed by {where}; give the path of the one you mean"
+
+
+def title(file: Path) -> str:
+    """What a table is, in its own words."""
+    return str(read_toml(file).get("title", ""))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

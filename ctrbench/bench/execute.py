@@ -136,7 +136,9 @@ class _Run:
             update={
                 "metrics": _merge(record.metrics, _metrics(new)),
                 "rows": record.rows.model_copy(update={"test_hash": hashes}),
-                "cost": record.cost.model_copy(update={"score_rows_per_s": record.cost.score_rows_per_s or speed}),
+                "cost": record.cost.model_copy(
+                    update={"score_rows_per_s": record.cost.score_rows_per_s or speed}
+                ),
             }
         )
 
@@ -222,7 +224,11 @@ def _device(model: CTRModel) -> torch.device:
 
 def _long(split: str, raw: pl.DataFrame, scores: pl.DataFrame, heads: Sequence[str]) -> pl.DataFrame:
     """One row per scored row and head: split, domain, head, row_id, label, logit, true_probability."""
-    truth = raw[TRUE_PROBABILITY] if TRUE_PROBABILITY in raw.columns else pl.Series([None] * len(raw), dtype=pl.Float64)
+    truth = (
+        raw[TRUE_PROBABILITY]
+        if TRUE_PROBABILITY in raw.columns
+        else pl.Series([None] * len(raw), dtype=pl.Float64)
+    )
     facts = scores.select(
         pl.lit(split).alias("split"), "domain", "row_id", "label", truth.alias(TRUE_PROBABILITY)
     )
@@ -253,7 +259,9 @@ def _metric(label: pl.Series, logit: pl.Series) -> Metrics:
 def _merge(
     old: dict[str, dict[str, dict[str, Metrics]]], new: dict[str, dict[str, dict[str, Metrics]]]
 ) -> dict[str, dict[str, dict[str, Metrics]]]:
-    merged = {split: {domain: dict(heads) for domain, heads in domains.items()} for split, domains in old.items()}
+    merged = {
+        split: {domain: dict(heads) for domain, heads in domains.items()} for split, domains in old.items()
+    }
     for split, domains in new.items():
         for domain, heads in domains.items():
             merged.setdefault(split, {}).setdefault(domain, {}).update(heads)

@@ -165,8 +165,8 @@ def _model_facts(
 ) -> ModelFacts:
     plugin = registry.find("models", name)
     model = plugin.load()
-    _check_contract(plugin, model)
-    own = {"config": {}, "train": dict(model.training)}
+    check_contract(plugin, model)
+    own = {"config": {}, "train": dict(model.train_defaults)}
     return ModelFacts(
         name=name,
         category=model.category,
@@ -199,10 +199,12 @@ def _resolved(
     return resolve(kind, layers).model_dump(mode="json")
 
 
-def _check_contract(plugin: registry.Plugin, model: Any) -> None:
-    """A class that is no model is its plugin's fault, and is said so."""
+def check_contract(plugin: registry.Plugin, model: Any) -> None:
+    """A class that is no model is its plugin's fault; `PluginError` says so."""
     config = getattr(model, "Config", None)
+    needed = ("version", "train_defaults", "has_general_head")
     good = isinstance(config, type) and issubclass(config, BaseModel)
+    good = good and all(hasattr(model, name) for name in needed)
     if not (good and getattr(model, "category", None) in CATEGORIES):
         raise PluginError(
             f"the model plugin {plugin.name!r} of {plugin.origin} is no CTRModel: {plugin.value} needs a "

@@ -20,7 +20,11 @@ def provenance(model: str, device: torch.device) -> dict[str, Any]:
     plugin = registry.find("models", model)
     return {
         "ctrbench": __version__,
-        "plugin": {"distribution": plugin.distribution, "version": plugin.version, "entry_point": plugin.value},
+        "plugin": {
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "entry_point": plugin.value,
+        },
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -6,11 +6,10 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
@@ -18,10 +17,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ctrbench import files
 from ctrbench.bench.spec import RunSpec
 from ctrbench.errors import OutputError
 
 SCHEMA = 1
+ADVICE = "free space, or choose another folder with --results"
 
 
 @dataclass(frozen=True, order=True)
@@ -201,42 +202,19 @@ def complete(record: Record | None, targets: Iterable[Target]) -> bool:
     return all(record.metric(target) is not None for target in targets)
 
 
-@contextmanager
-def atomic(file: Path) -> Iterator[Path]:
-    """A temporary path beside `file` that takes its place when the block ends well, and vanishes otherwise.
+def atomic(file: Path) -> AbstractContextManager[Path]:
+    """A file of a run, written whole or not at all; `OutputError` when it cannot be."""
+    return files.atomic(file, ADVICE)
 
-    Raises `OutputError` when the place cannot be written, or the disk is full.
-    """
+
+def ensure_writable(folder: Path) -> None:
+    """Make a folder, or raise `OutputError` when nothing can be written there."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=file.suffix, dir=file.parent)
-        os.close(handle)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as fault:
-        raise unwritable(file, fault) from fault
-    temporary = Path(name)
-    try:
-        yield temporary
-        _settle(temporary)
-        temporary.replace(file)
-    except OSError as fault:
-        raise unwritable(file, fault) from fault
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def unwritable(file: Path, fault: OSError) -> OutputError:
-    """The sentence for a file that cannot be written."""
-    reason = fault.strerror or str(fault)
-    return OutputError(f"cannot write {file} ({reason}); free space, or choose another folder with --results")
-
-
-def _settle(temporary: Path) -> None:
-    """Bring a file to the disk, readable as any other new file (mkstemp makes it private)."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
+        raise files.unwritable(folder, fault, ADVICE) from fault
 
 
 def _other_schema(file: Path, found: object) -> str:

@@ -44,6 +44,8 @@ def run_table(
     `OutputError` end the table; what is done stays done.
     """
     found = stored(plan, results)
+    if not all(records.complete(r, p.targets) for p, r in zip(plan.runs, found, strict=True)):
+        records.ensure_writable(results)  # now, rather than after hours of training
     total = len(plan.runs)
     for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HELP = "prepare a dataset, or describe a prepared one"
 
+_PROSE = ("reason", "example")  # columns that may wrap
+
 log = logging.getLogger(__name__)
 
 
@@ -71,7 +73,8 @@ def _prepare(args: argparse.Namespace) -> int:
         print(_problem_line(problem))
     for domain in data.domains:
         print(f"{domain}: " + ", ".join(f"{data.counts(split)[domain]:,} {split}" for split in SPLITS))
-    print(f"prepared {args.out} (fingerprint {data.fingerprint[:12]}); `ctrbench data describe {args.out}` says more")
+    print(f"prepared {args.out} (fingerprint {data.fingerprint[:12]})")
+    print(f"`ctrbench data describe {args.out}` says more")
     return 0
 
 
@@ -154,7 +157,9 @@ def _print_tables(description: Description) -> None:
         table = Table(title=section.title, title_justify="left")
         for place, column in enumerate(section.columns):
             numeric = all(not isinstance(row[place], str) for row in section.rows)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            table.add_column(
+                column, justify="right" if numeric else "left", no_wrap=column not in _PROSE, overflow="fold"
+            )
         for row in _cells(section):
             table.add_row(*(escape(cell) for cell in row))
         console.print(table)

@@ -10,9 +10,9 @@ import polars as pl
 _ENTITY = r"&#?\w{1,32};"
 _TAG = r"</?[A-Za-z!][^<>]*>"
 _UNCLOSED_TAG = r"<[A-Za-z]\w*\s[^<>]*=[^<>]*$"
-_PAGE_CODE = (
-    r"(?i)getTime\b|<\s*/?(?:script|style)\b|\bfunction\s*\w*\(|\bvar\s+\w+\s*=|[.#@][\w-]+(?:[\s,>]+[.#]?[\w-]+)*\s*\{"
-)
+_SCRIPT = r"getTime\b|<\s*/?(?:script|style)\b|\bfunction\s*\w*\(|\bvar\s+\w+\s*="
+_STYLE = r"[.#@][\w-]+(?:[\s,>]+[.#]?[\w-]+)*\s*\{"
+_PAGE_CODE = f"(?i){_SCRIPT}|{_STYLE}"
 _AMOUNT = r"\$?\s*(\d[\d,]*(?:\.\d+)?|\.\d+)"
 _PRICE = rf"^\s*{_AMOUNT}(?:\s*-\s*{_AMOUNT})?\s*$"
 _PLAIN_PRICE = r"^\$(\d+(?:\.\d+)?)$"
@@ -25,7 +25,7 @@ def is_page_code(text: pl.Expr) -> pl.Expr:
 
 
 def clean_text(texts: pl.Series) -> pl.Series:
-    """Text as a reader sees it: page code becomes null, entities characters, tags and runs of space one space.
+    """Text as a reader sees it: no tags, no entities, single spaces; page code becomes null.
 
     A list counts as its first element. Blank becomes null.
     """
@@ -57,7 +57,7 @@ def _unescape(texts: pl.Series) -> pl.Series:
 def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") -> pl.Expr:
     """A price in dollars (Float64), or null where the text is no price.
 
-    `midpoint` reads `$1,299.00` and takes the middle of a range `$10.00 - $20.00`; `plain` reads only `$9.99`.
+    `midpoint` reads `$1,299.00`, and of a range `$10.00 - $20.00` the middle; `plain` reads only `$9.99`.
     """
     if rule == "plain":
         return price.str.extract(_PLAIN_PRICE).cast(pl.Float64)

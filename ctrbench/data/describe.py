@@ -45,6 +45,7 @@ def describe(data: PreparedDataset) -> Description:
             _sizes(data, rows),
             _steps(data),
             _splits(data, rows),
+            _unseen_shares(data, rows),
             _histories(data, rows),
             _problems(data.manifest.problems),
         ],
@@ -76,30 +77,34 @@ def _steps(data: PreparedDataset) -> Section:
         dropped = None if before is None or step.name in SPLITS else before - total
         before = before if step.name in SPLITS else total
         made.append([step.name, *(step.rows.get(domain, 0) for domain in data.domains), total, dropped])
-    return Section(title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made)
+    return Section(
+        title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made
+    )
 
 
 def _splits(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
-    train = data.scan("train")
-    seen_users, seen_items = (train.select(pl.col(c).unique().implode()).collect().item() for c in ("user", "item"))
-    unseen_user, unseen_item = ~pl.col("user").is_in(seen_users), ~pl.col("item").is_in(seen_items)
-    facts = (
-        rows.group_by("domain", "split")
-        .agg(
-            pl.len(),
-            pl.col("label").mean().alias("label rate"),
-            pl.from_epoch(pl.col("time").min()).dt.strftime("%Y-%m-%d").alias("from"),
-            pl.from_epoch(pl.col("time").max()).dt.strftime("%Y-%m-%d").alias("to"),
-            unseen_user.mean().alias("unseen user"),
-            unseen_item.mean().alias("unseen item"),
-            (unseen_user | unseen_item).mean().alias("either"),
-        )
-        .collect()
+    first, last = (
+        pl.from_epoch(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max())
     )
-    found = {(row[0], row[1]): list(row[2:]) for row in facts.iter_rows()}
-    columns = ["domain", "split", "rows", *facts.columns[3:]]
-    made = [[d, s, *found[d, s]] for d in data.domains for s in SPLITS if (d, s) in found]
-    return Section(title="Splits (unseen: not in any training row)", columns=columns, rows=made)
+    facts = {"rows": pl.len(), "label rate": pl.col("label").mean(), "from": first, "to": last}
+    return Section(title="Splits", columns=["domain", "split", *facts], rows=_by_split(data, rows, facts))
+
+
+def _unseen_shares(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
+    """How much of a split is cold: users and items without a training row in any domain."""
+    user, item = (_unseen(data.scan("train"), column) for column in ("user", "item"))
+    facts = {"unseen user": user.mean(), "unseen item": item.mean(), "either": (user | item).mean()}
+    later = rows.filter(pl.col("split") != "train")
+    return Section(
+        title="Share of rows whose user or item is unseen in training",
+        columns=["domain", "split", *facts],
+        rows=_by_split(data, later, facts),
+    )
+
+
+def _unseen(train: pl.LazyFrame, column: str) -> pl.Expr:
+    seen = train.select(pl.col(column).unique()).collect().to_series()
+    return ~pl.col(column).is_in(seen.implode())
 
 
 def _histories(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
@@ -112,8 +117,11 @@ def _histories(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
         empty=(length == 0).mean(),
         again=pl.col("history").list.contains(pl.col("item")).mean(),
     )
-    columns = ["domain", "mean length", "longest", "share empty", "share with the row's own item (bought before)"]
-    return Section(title="Histories", columns=columns, rows=facts)
+    return Section(
+        title="Histories (repeated: holds the row's own item, from an earlier time)",
+        columns=["domain", "mean length", "longest", "empty", "repeated"],
+        rows=facts,
+    )
 
 
 def _problems(problems: Iterable[Problem]) -> Section:
@@ -137,3 +145,9 @@ def _by_domain(data: PreparedDataset, rows: pl.LazyFrame, **facts: pl.Expr) -> l
     found = rows.group_by("domain").agg(**facts).collect()
     by_name = {row[0]: list(row[1:]) for row in found.iter_rows()}
     return [[domain, *by_name[domain]] for domain in data.domains]
+
+
+def _by_split(data: PreparedDataset, rows: pl.LazyFrame, facts: dict[str, pl.Expr]) -> list[list[Cell]]:
+    found = rows.group_by("domain", "split").agg(**facts).collect()
+    by_name = {row[:2]: list(row) for row in found.iter_rows()}
+    return [by_name[d, s] for d in data.domains for s in SPLITS if (d, s) in by_name]

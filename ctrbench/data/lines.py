@@ -1,7 +1,7 @@
 """Reading text files line by line, with polars, so that every bad row can be named by file and line.
 
-Columns that start with an underscore belong to the framework: `_file` and `_line` (1 is the first) say where a
-row stands, `_text` is the line itself. They are never stored.
+Columns that start with an underscore belong to the framework: `_file` and `_line` (1 is the first) say where
+a row stands, `_text` is the line itself. They are never stored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def scan_lines(path: Path, encoding: Literal["utf-8", "latin-1"] = "utf-8") -> pl.LazyFrame:
-    """The non-empty lines of a plain or gzip file, as `_file`, `_line`, `_text`; a latin-1 file is read whole."""
+    """The non-empty lines of a plain or gzip file, as `_file`, `_line`, `_text`.
+
+    A latin-1 file is read whole. Raises what `reading` turns into a `DataError`, when it is collected.
+    """
     if encoding == "utf-8":
         lines = pl.scan_lines(path, name="_text", row_index_name="_line", row_index_offset=1)
     else:
@@ -70,7 +73,9 @@ def take_good(
     """
     bad = pl.any_horizontal(check.fill_null(True) for check in checks.values())
     with reading(path):
-        frame = rows.with_columns(pl.when(bad).then("_text").alias("_text")).collect(engine="streaming").rechunk()
+        frame = (
+            rows.with_columns(pl.when(bad).then("_text").alias("_text")).collect(engine="streaming").rechunk()
+        )
     if frame.is_empty():
         raise DataError(f"{path} is empty: check it, or download it again")
     rejected = frame.filter(pl.col("_text").is_not_null())
@@ -102,4 +107,7 @@ def examples(rows: pl.DataFrame, text: pl.Expr | None = None) -> list[str]:
     told = [" ".join((value or "").split())[:_SHOWN] for value in shown["_text"]]
     if "_file" not in rows.columns:
         return told
-    return [f"{file}:{line}: {text}" for file, line, text in zip(first["_file"], first["_line"], told, strict=True)]
+    return [
+        f"{file}:{line}: {text}"
+        for file, line, text in zip(first["_file"], first["_line"], told, strict=True)
+    ]

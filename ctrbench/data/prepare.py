@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -69,14 +69,15 @@ def prepare(
 ) -> PreparedDataset:
     """Prepare a source's files under `root` into the folder `out`, which appears whole or not at all.
 
-    Where `out` was already prepared from the same files and options it is opened as it is. `strict`: the first
-    bad row is a `DataError`. `overwrite`: replace another prepared dataset at `out`. `progress` is told each
-    stage in a few words.
+    Where `out` was already prepared from the same files and options it is opened as it is. `strict`: the
+    first bad row is a `DataError`. `overwrite`: replace another prepared dataset at `out`. `progress` is told
+    each stage in a few words. Raises `DataError` for files that cannot be used, `OutputError` for an `out`
+    that cannot be written.
     """
     options, tell = options or PrepareOptions(), progress or (lambda stage: None)
     tell("hashing the input files")
     inputs = [_input(path, root) for path in source.inputs(root)]
-    asked = {
+    asked: dict[str, object] = {
         "source": source_name,
         "source_options": source.options.model_dump(mode="json"),
         "options": options.model_dump(mode="json"),
@@ -90,29 +91,34 @@ def prepare(
     with whole_folder(out) as folder:
         problems = Problems(strict)
         items, rows, done = _canonical(source, root, options, problems, tell)
-        splits = {split: rows.filter(pl.col("split") == split).drop("split") for split in SPLITS}
+        splits = {str(name): rows.filter(pl.col("split") == name).drop("split") for name in SPLITS}
         done += _split_steps(splits, done[-1].rows, problems)
-        shape = _shape(source, list(done[0].rows))
         tell("writing")
+        shape = _shape(source, list(done[0].rows))
+        found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic}
         fingerprint = frames_hash({"items": items, **splits}, about=shape)
-        manifest = Manifest.model_validate(
-            {**asked, **shape, "synthetic": source.synthetic, "steps": done, "problems": problems.entries}
-            | {"fingerprint": fingerprint}
-        )
+        manifest = Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint})
         write_dataset(folder, items, splits, manifest)
     return PreparedDataset.open(out)
 
 
 def _canonical(
-    source: DatasetSource, root: Path, options: PrepareOptions, problems: Problems, tell: Callable[[str], None]
+    source: DatasetSource,
+    root: Path,
+    options: PrepareOptions,
+    problems: Problems,
+    tell: Callable[[str], None],
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Step]]:
     """Items, and rows with labels, indices, histories and their split; and the steps on the way."""
     tell("reading items")
-    items = steps.distinct_items(source.items(root, problems).collect(), problems)
+    items = steps.distinct_items(steps.require(source.items(root, problems), ["item"], "items"), problems)
     tell("reading interactions")
-    rows = source.interactions(root, problems).collect()
+    lazy = source.interactions(root, problems)
+    needed = ["domain", "user", "item", "time", steps.target_of(lazy)]
+    rows = steps.require(lazy, needed, "interactions")
     domains = steps.domain_order(rows, source.domains())
     counted = steps.Counted(rows, domains, problems)
+    steps.drop_incomplete(counted, needed)
     steps.drop_unknown_items(counted, items)
     if options.dedupe:
         steps.drop_repeats(counted)
@@ -120,13 +126,15 @@ def _canonical(
     if counted.rows.is_empty():
         raise DataError(f"{root} has no usable row{_first_example(problems)}: check the files")
     tell("ordering, histories, splits")
-    rows = steps.canonical_order(counted.rows, domains)
+    rows = steps.canonical_order(counted.rows, items, domains)
     keys = ("user_index",) if options.history == "all" else ("user_index", "domain")
-    rows = add_history(rows, options.window, keys)
+    rows = add_history(rows, options.window, keys).drop("item_index")
     return items, add_split(rows, options.split, options.train, options.valid, options.seed), counted.steps
 
 
-def _split_steps(splits: dict[str, pl.DataFrame], domains: dict[str, int], problems: Problems) -> list[Step]:
+def _split_steps(
+    splits: Mapping[str, pl.DataFrame], domains: dict[str, int], problems: Problems
+) -> list[Step]:
     """The rows of each split; an empty one is worth a word."""
     made = []
     for split, rows in splits.items():
@@ -140,7 +148,9 @@ def _split_steps(splits: dict[str, pl.DataFrame], domains: dict[str, int], probl
 
 def _shape(source: DatasetSource, domains: list[str]) -> dict[str, object]:
     """What a model is told about the columns, as the manifest and the fingerprint hold it."""
-    titles = {domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in domains}
+    titles = {
+        domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in domains
+    }
     return {
         "domains": titles,
         "fields": [field.model_dump() for field in source.fields],
@@ -172,7 +182,9 @@ def _existing(out: Path, asked: dict[str, object], overwrite: bool) -> PreparedD
         return ready
     if overwrite:
         return None
-    raise DataError(f"{out} holds a dataset prepared from other files or options: add --overwrite to replace it")
+    raise DataError(
+        f"{out} holds a dataset prepared from other files or options: add --overwrite to replace it"
+    )
 
 
 def _first_example(problems: Problems) -> str:

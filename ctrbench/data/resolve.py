@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ctrbench import registry
 from ctrbench._version import __version__
-from ctrbench.errors import ConfigError, DataError
+from ctrbench.errors import ConfigError, DataError, OutputError
 
 if TYPE_CHECKING:
     from ctrbench.data.source import DatasetSource
@@ -44,7 +44,9 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
-        raise ConfigError(f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})") from error
+        raise ConfigError(
+            f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})"
+        ) from error
 
 
 def open_dataset(
@@ -66,31 +68,41 @@ def open_dataset(
     name, known = str(name_or_dir), registry.names("datasets")
     if name not in known:
         if path.is_dir():
-            raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
-        raise DataError(f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}")
+            raise DataError(
+                f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`"
+            )
+        raise DataError(
+            f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}"
+        )
     source = load_source(name, options)
     if not source.automatic:
         raise DataError(
-            f"the dataset {name!r} needs its files: prepare them with `ctrbench data prepare {name} --root FILES"
-            " --out DIR`, then name DIR"
+            f"the dataset {name!r} needs its files: prepare them with"
+            f" `ctrbench data prepare {name} --root FILES --out DIR`, then name DIR"
         )
     return _automatic(name, source, progress)
 
 
-def _automatic(
-    name: str, source: DatasetSource, progress: Callable[[str], None] | None
-) -> PreparedDataset:
+def _automatic(name: str, source: DatasetSource, progress: Callable[[str], None] | None) -> PreparedDataset:
+    from filelock import FileLock
+
     from ctrbench.data.prepare import prepare
     from ctrbench.data.store import MANIFEST, PreparedDataset
 
     about = json.dumps([source.options.model_dump(mode="json"), __version__], sort_keys=True)
     key = f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
-    out = cache_dir() / "datasets" / key
-    if (out / MANIFEST).is_file():
-        return PreparedDataset.open(out)
-    raw = cache_dir() / "raw" / key
-    raw.mkdir(parents=True, exist_ok=True)
-    if progress is not None:
-        progress("getting the files")
-    source.download(raw)
-    return prepare(source, raw, out, source_name=name, progress=progress)
+    out, raw = cache_dir() / "datasets" / key, cache_dir() / "raw" / key
+    try:
+        for folder in (out.parent, raw):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the cache {cache_dir()} cannot be written ({error.strerror}): set CTRBENCH_CACHE"
+        ) from error
+    with FileLock(out.with_suffix(".lock")):  # another process may be preparing the same
+        if (out / MANIFEST).is_file():
+            return PreparedDataset.open(out)
+        if progress is not None:
+            progress("getting the files")
+        source.download(raw)
+        return prepare(source, raw, out, source_name=name, progress=progress)

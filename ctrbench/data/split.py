@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-SPLITS = ("train", "valid", "test")
+Split = Literal["train", "valid", "test"]
+
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 SplitRule = Literal["time", "global_time", "random"]
 
@@ -27,8 +29,8 @@ def add_split(rows: pl.DataFrame, rule: SplitRule, train: float, valid: float, s
     else:
         drawn = pl.lit(pl.Series(_mix(rows["row_id"].to_numpy(), seed)))
         place, size = drawn.rank("ordinal").over("domain"), pl.len().over("domain")
-    split = pl.when(place <= _share(size, train)).then(pl.lit("train"))
-    split = split.when(place <= _share(size, train + valid)).then(pl.lit("valid")).otherwise(pl.lit("test"))
+    early = pl.when(place <= _share(size, train)).then(pl.lit("train"))
+    split = early.when(place <= _share(size, train + valid)).then(pl.lit("valid")).otherwise(pl.lit("test"))
     return rows.with_columns(split.alias("split"))
 
 
@@ -38,7 +40,7 @@ def _share(size: pl.Expr, share: float) -> pl.Expr:
 
 def _mix(values: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """splitmix64: the same draw on every machine and version."""
-    x = values.astype(np.uint64) + np.uint64(seed) * np.uint64(0xD1B54A32D192ED03)
+    x = values.astype(np.uint64) + np.uint64(seed * 0xD1B54A32D192ED03 % 2**64)
     x += np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -10,14 +10,17 @@ import polars as pl
 from ctrbench.data.lines import examples
 from ctrbench.data.problems import Problems
 from ctrbench.data.store import Step
-from ctrbench.errors import DataError
+from ctrbench.errors import DataError, PluginError
 
+INCOMPLETE = "row without domain, user, item, time, or its rating or label"
 UNKNOWN_ITEM = "unknown item: no row in the items table"
 REPEATED_ITEM = "item described again: the first description stands"
 REPEATED_ROW = "row repeated (domain, user, item, time): the first stands"
 
 _WHERE = ("_file", "_line")
-_TOLD = pl.format("user {}, item {}, time {}", "user", "item", "time")
+_TOLD = pl.concat_str(
+    pl.lit("user "), "user", pl.lit(", item "), "item", pl.lit(", time "), "time", ignore_nulls=True
+)
 
 
 class Counted:
@@ -27,10 +30,7 @@ class Counted:
         self.rows = rows
         self.problems = problems
         self.domains = tuple(domains)
-        self.steps = [
-            Step(name="read", rows={d: n + problems.bad_rows(d) for d, n in self.counts().items()}),
-            Step(name="well-formed", rows=self.counts()),
-        ]
+        self.steps = [Step(name="read", rows={d: n + problems.bad_rows(d) for d, n in self.counts().items()})]
 
     def counts(self) -> dict[str, int]:
         """Rows now, per domain."""
@@ -46,8 +46,33 @@ class Counted:
         """Add a problem per domain, for rows that are about to go."""
         for (domain,), group in rows.group_by("domain", maintain_order=True):
             self.problems.add(
-                reason, group.height, domain=str(domain), examples=examples(group, _TOLD), error=error
+                reason, group.height, domain=domain, examples=examples(group, _TOLD), error=error
             )
+
+
+def require(frame: pl.LazyFrame, columns: Sequence[str], what: str) -> pl.DataFrame:
+    """Read a source's table; `PluginError` when it lacks a column, `DataError` when it cannot be read."""
+    found = frame.collect_schema().names()
+    missing = [column for column in columns if column not in found]
+    if missing:
+        raise PluginError(f"the source's {what} have no column {missing[0]!r}: they have {', '.join(found)}")
+    try:
+        return frame.collect()
+    except (OSError, pl.exceptions.ComputeError) as error:
+        detail = str(error).splitlines()[0]
+        raise DataError(f"the source's {what} cannot be read ({detail}): check its files") from error
+
+
+def target_of(rows: pl.LazyFrame) -> str:
+    """The column that labels come from: `label` where there is one, else `rating`."""
+    return "label" if "label" in rows.collect_schema().names() else "rating"
+
+
+def drop_incomplete(counted: Counted, needed: Sequence[str]) -> None:
+    """A source that leaves bad rows out itself can say more; what it lets through is caught here."""
+    whole = pl.all_horizontal(pl.col(column).is_not_null() for column in needed)
+    counted.report(INCOMPLETE, counted.rows.filter(~whole), error=True)
+    counted.keep("well-formed", whole)
 
 
 def distinct_items(items: pl.DataFrame, problems: Problems) -> pl.DataFrame:
@@ -88,24 +113,29 @@ def add_labels(counted: Counted, positive_above: float, middle: Literal["negativ
     counted.rows = rows.with_columns(pl.col("label").cast(pl.Int8)).drop("rating", strict=False)
 
 
-def canonical_order(rows: pl.DataFrame, domains: Sequence[str]) -> pl.DataFrame:
-    """Sort by domain (canonical order), time, user, item; add `row_id` and `user_index`, dense from 0."""
+def canonical_order(rows: pl.DataFrame, items: pl.DataFrame, domains: Sequence[str]) -> pl.DataFrame:
+    """Sort by domain (canonical order), time, user, item; add `row_id`, `user_index` and `item_index`.
+
+    Users are numbered in the order of their ids, as items are, so sorting by number is sorting by id.
+    """
+    users = rows.select(pl.col("user").unique().sort())
+    users = users.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("user_index"))
     place = pl.col("domain").replace_strict({d: i for i, d in enumerate(domains)}, return_dtype=pl.Int32)
-    rows = rows.drop(_WHERE, strict=False).sort(place, "time", "user", "item", maintain_order=True)
-    rows = rows.with_columns(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row_id"),
-        (pl.col("user").rank("dense").cast(pl.Int64) - 1).alias("user_index"),
-    )
-    first = ["row_id", "domain", "user", "user_index", "item", "time", "label"]
+    rows = rows.drop(_WHERE, strict=False)
+    for index in (users, items.select("item", "item_index")):
+        rows = rows.join(index, on=index.columns[0], how="left", maintain_order="left")
+    rows = rows.sort(place, "time", "user_index", "item_index", maintain_order=True)
+    rows = rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("row_id"))
+    first = ["row_id", "domain", "user", "user_index", "item", "item_index", "time", "label"]
     return rows.select(*first, pl.exclude(first))
 
 
 def domain_order(rows: pl.DataFrame, declared: Sequence[str] | None) -> tuple[str, ...]:
     """Domains that have rows, in the source's order, else in the order of first appearance."""
-    found = rows["domain"].unique(maintain_order=True).to_list()
+    found = rows["domain"].drop_nulls().unique(maintain_order=True).to_list()
     if declared is None:
         return tuple(found)
     unknown = [domain for domain in found if domain not in declared]
     if unknown:
-        raise DataError(f"the source has rows of domain {unknown[0]!r}, which it does not declare")
+        raise PluginError(f"the source has rows of domain {unknown[0]!r}, which it does not declare")
     return tuple(domain for domain in declared if domain in found)

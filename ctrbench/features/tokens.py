@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +15,11 @@ from torch import Tensor
 
 from ctrbench.data.resolve import cache_dir
 from ctrbench.data.source import Prompt
-from ctrbench.errors import ConfigError, OutputError
+from ctrbench.errors import ConfigError
 from ctrbench.features.featurizer import FeatureInfo
 from ctrbench.features.prompt import render
 from ctrbench.features.ragged import Ragged
+from ctrbench.files import atomic
 from ctrbench.registry import suggest
 
 if TYPE_CHECKING:
@@ -115,11 +114,5 @@ class TextFeaturizer:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    """Write whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.save(file, array, allow_pickle=False)
-        os.replace(file.name, path)
-    except OSError as error:
-        raise OutputError(f"cannot write the token cache {path.parent}: {error.strerror}; set CTRBENCH_CACHE") from error
+    with atomic(path, "free space, or move the cache with CTRBENCH_CACHE") as temporary:
+        np.save(temporary, array, allow_pickle=False)

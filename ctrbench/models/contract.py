@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -39,7 +39,7 @@ class CTRModel(nn.Module, ABC):
     """Tables train one `single_domain` model per domain, and the others jointly on all training domains."""
     version: ClassVar[str] = "1"
     """Part of a run's identity: raise it when the model's results change."""
-    training: ClassVar[Mapping[str, Any]] = {}
+    train_defaults: ClassVar[Mapping[str, Any]] = {}
     """The paper's training settings, as differences from `TrainConfig`."""
     has_general_head: ClassVar[bool] = False
 
@@ -100,13 +100,24 @@ class CTRModel(nn.Module, ABC):
         """What every table must say about this model's runs, e.g. that its backbone was never trained."""
         return ()
 
+    def train(self, mode: bool = True) -> Self:
+        """As `nn.Module.train`, but frozen parts stay in eval mode."""
+        super().train(mode)
+        for module in self.modules():
+            learns = [parameter.requires_grad for parameter in module.parameters()]
+            if learns and not any(learns):
+                module.eval()
+        return self
+
     def add_domain(self, name: str) -> list[nn.Parameter]:
-        """Give every `PerDomain` part a new network for `name`; returns the new parameters."""
+        """Give every `PerDomain` part a new network for `name`, and freeze all else; returns the new parameters."""
         if name in self.domains:
             raise ConfigError(f"domain '{name}' is already one of {', '.join(self.domains)}")
+        self.requires_grad_(False)
         parts = [part for part in self.modules() if isinstance(part, PerDomain)]
         new = [parameter for part in parts for parameter in part.add(name).parameters()]
         self.domains = (*self.domains, name)
+        self.train(self.training)
         return new
 
     def remove_domain(self, name: str) -> None:

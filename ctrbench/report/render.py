@@ -87,7 +87,7 @@ def _plain(table: Table) -> str:
     to_terminal(table, console)
     file = console.file
     assert isinstance(file, io.StringIO)
-    return file.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 Group = tuple[str, list[int]]
@@ -134,7 +134,7 @@ def _grid(table: Table, groups: list[Group]) -> Any:
 
 
 def _heads(table: Table, members: list[int]) -> str:
-    return "  ".join(table.columns[index].title.rjust(_width(table, index)) for index in members)
+    return " ".join(table.columns[index].title.rjust(_width(table, index)) for index in members)
 
 
 def _group_text(table: Table, row: Row, members: list[int]) -> Text:
@@ -145,10 +145,10 @@ def _group_text(table: Table, row: Row, members: list[int]) -> Text:
     for place, index in enumerate(members):
         cell, width = row.cells[index], _width(table, index)
         shown = cell.text + _mark(cell.footnotes)
-        text.append("  " * bool(place) + " " * (width - len(shown)))
+        text.append(" " * bool(place) + " " * (width - len(shown)))
         text.append(shown, COLOURS[cell.style])
     if any(row.cells[index].detail for index in members):
-        details = "  ".join(row.cells[index].detail.rjust(_width(table, index)) for index in members)
+        details = " ".join(row.cells[index].detail.rjust(_width(table, index)) for index in members)
         text.append(f"\n{details}", "dim")
     return text
 
@@ -161,7 +161,7 @@ def _width(table: Table, index: int) -> int:
 
 def _group_width(table: Table, group: Group) -> int:
     title, members = group
-    return max(len(title), sum(_width(table, index) + 2 for index in members) - 2)
+    return max(len(title), sum(_width(table, index) + 1 for index in members) - 1)
 
 
 def _name_width(table: Table) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ctrbench.errors import OutputError
+from ctrbench.files import atomic
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write whole or not at all; `state` must be JSON."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(own, temporary, metadata={"state": json.dumps(state)})
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}; free some space, or name another --results") from error
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic(path, "free space, or choose another folder with --results") as temporary:
+        try:
+            save_file(own, temporary, metadata={"state": json.dumps(state)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Amazon Review Data (2018): the published review and metadata files of any categories, as they are.
 
-Ni, Li, McAuley: Justifying recommendations using distantly-labeled reviews and fine-grained aspects (EMNLP 2019).
+Ni, Li, McAuley: Justifying recommendations using distantly-labeled reviews and fine-grained aspects
+(EMNLP 2019).
 The Uni-CTR paper (arXiv 2312.10743) uses five of its categories. A root folder holds, per category,
 `X.json.gz` (or `X_5.json.gz`, the 5-core subset) and `meta_X.json.gz`; plain `.json` works too.
 """
@@ -112,8 +113,8 @@ class Amazon2018(DatasetSource):
         for category, name in zip(chosen, names, strict=True):
             if category.meta is None and self.options.missing_meta == "error":
                 raise DataError(
-                    f"{category.reviews} has no {META}{name}.json.gz beside it: download it, leave the category"
-                    " out (-o categories=…), or add -o missing_meta=allow to go on without titles"
+                    f"{category.reviews} has no {META}{name}.json.gz beside it: download it, leave the"
+                    " category out (-o categories=…), or add -o missing_meta=allow to go on without titles"
                 )
         return chosen
 
@@ -123,7 +124,9 @@ class Amazon2018(DatasetSource):
         paper = {name: place for place, name in enumerate(PAPER_CATEGORIES)}
         names = sorted(found, key=lambda name: (paper.get(name, len(paper)), name))
         if not names:
-            raise DataError(f"{root} holds no review file: put X.json.gz or X_5.json.gz and meta_X.json.gz there")
+            raise DataError(
+                f"{root} holds no review file: put X.json.gz or X_5.json.gz and meta_X.json.gz there"
+            )
         wanted = self.options.categories
         for name in wanted or ():
             if name not in found and name not in map(domain_of, found):
@@ -134,10 +137,6 @@ class Amazon2018(DatasetSource):
     def _reviews(self, root: Path, name: str) -> Path:
         order = (name, f"{name}_5") if self.options.reviews == "all" else (f"{name}_5", name)
         return next(path for path in (_file(root, stem) for stem in order) if path is not None)
-
-    def domains(self) -> tuple[str, ...] | None:
-        """None: the files decide, and are read in canonical order."""
-        return None
 
     def inputs(self, root: Path) -> list[Path]:
         """Per category its reviews, then its metadata."""
@@ -166,7 +165,9 @@ class Amazon2018(DatasetSource):
         ):
             dirty = raw.filter(at)
             told = examples(dirty, pl.col(column))
-            problems.add(reason, dirty.height, domain=category.domain, examples=told, error=False, table="items")
+            problems.add(
+                reason, dirty.height, domain=category.domain, examples=told, error=False, table="items"
+            )
         return raw.with_columns(clean_text(raw["title"]), clean_text(raw["brand"]), price)
 
 

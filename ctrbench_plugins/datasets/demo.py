@@ -8,19 +8,20 @@ The process, for user u and item i of domain d (`demo_process`; the words are in
     logit p(u, i) = bias_d + brand_d[b(i)] + sum over a in A(i) of (effect[a] + liking[u, a])
     label         ~ Bernoulli(p(u, i)), shown as a rating: 4 or 5 if positive, 1 to 3 if not
 
-- A(i): two of twelve attributes, such as luxury, cheap, for kids. effect: +1.3 for three of them, -1.3 for
-  three, 0 for six, for everybody and in every domain. liking ~ N(0, 0.45^2): a user's own, in every domain.
+- A(i): two of twelve attributes, such as luxury, cheap, for kids. effect: +1.4 for three of them, -1.4 for
+  three, 0 for six, for everybody and in every domain. liking ~ N(0, 0.4^2): a user's own, in every domain.
 - A title names both attributes. Each has six wordings ("Cheap", "Budget", "Low-Cost", "Bargain", "Discount",
   "Clearance"), of which a domain uses three; the last is used only in the two domains that table 3 does not
-  train on. So text tells across items and domains what a title means; ids do not.
-- b(i): one of 25 brands, each domain its own; brand_d has standard deviation 0.5. bias_d is 0.9.
+  train on. So text tells across items and domains what ids tell of items seen before.
+- b(i): one of 25 brands, each domain its own; brand_d has standard deviation 0.4. bias_d is 0.9.
 - Product noun, colour, size, price, day, reviewer name and review text mean nothing.
 - Each row draws its user and its item independently, with long-tailed popularity: number n * U^1.5 of n
-  users, m * U^1.6 of m items, U uniform. About three rows per item, and two and a half per user over all
-  domains. The day, in 2012-2018, is independent of all else: later rows are like earlier ones.
+  users, m * U^1.4 of m items, U uniform. About three rows per item (Gift Cards, the sparse domain: two), and
+  two and a half per user over all domains. The day, in 2012-2018, is independent of all else, so that later
+  rows are like earlier ones.
 
 `true_probability.csv.gz` holds p of every review. It becomes the column `true_probability`, which no model
-sees and from which reports compute the oracle's AUC, about 0.81: the best that any model can reach.
+sees and from which reports compute the oracle's AUC, about 0.82: the best that any model can reach.
 """
 
 from __future__ import annotations

@@ -21,15 +21,15 @@ from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, DomainWord
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-SALT = 1091
-"""Part of every draw, searched for one thing: with seed 0 at scale 1, every domain's few test rows have an
-oracle AUC within 0.78-0.83, where it lies at any larger scale. No model's result was looked at."""
-PREFERENCE = 0.45
+SALT = 155
+"""Part of every draw: the first number with which, for seed 0 at scale 1, the test rows, few as they are,
+are typical of the process, lucky for nobody. Compared with their means over many draws were the label rate,
+the AUC of the true probability and of its part that is not the user's, and the AUC of two logistic
+regressions, on ids (user, item, brand) and on title words. No model of the benchmark was looked at."""
+PREFERENCE = 0.4
 """Standard deviation of a user's liking of one attribute."""
-BRAND = 0.5
+BRAND = 0.4
 """Standard deviation of a domain's brand effects."""
-ROWS_PER_ITEM = 2.75
-"""Rows per item of the catalogue; some items get none, which makes it about three per reviewed item."""
 ROWS_PER_USER = 2.2
 """Rows per possible user, all domains together; about two and a half per user who wrote any."""
 FIRST_DAY = 15_340
@@ -90,7 +90,7 @@ class Domain:
     @property
     def pool(self) -> int:
         """How many items could be reviewed."""
-        return max(1, round(self.rows / ROWS_PER_ITEM))
+        return max(1, round(self.rows / self.words.rows_per_item))
 
     def _uniform(self, name: str, numbers: Ints) -> Floats:
         return uniform(self.seed, f"{self.words.name}/{name}", numbers)
@@ -135,7 +135,7 @@ class Domain:
     def reviews(self, rows: Ints) -> dict[str, npt.NDArray[Any]]:
         """Who reviewed what and when, the true probability of a click, and the rating drawn from it."""
         users = (self.users * self._uniform("user", rows) ** 1.5).astype(np.int64)
-        items = (self.pool * self._uniform("item", rows) ** 1.6).astype(np.int64)
+        items = (self.pool * self._uniform("item", rows) ** 1.4).astype(np.int64)
         probability = self.probability(users, items)
         label = self._uniform("label", rows) < probability
         stars = self._uniform("stars", rows)

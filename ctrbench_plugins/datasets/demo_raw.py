@@ -15,7 +15,7 @@ import polars as pl
 from ctrbench_plugins.datasets.demo_process import Domain, Ints, choice, draw, normal, uniform
 from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, REVIEWERS, SUMMARIES
 
-CHUNK = 100_000
+CHUNK = 50_000
 """Rows made at a time; it changes no byte of what is written."""
 SIDE_FILE = "true_probability.csv.gz"
 SIDE_COLUMNS = ("reviewerID", "asin", "unixReviewTime", "true_probability")

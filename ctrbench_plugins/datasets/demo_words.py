@@ -14,12 +14,12 @@ class Attribute:
 
 
 ATTRIBUTES: tuple[Attribute, ...] = (
-    Attribute(+1.3, ("Luxury", "Premium", "Deluxe", "Elegant", "High-End", "Exquisite")),
-    Attribute(+1.3, ("Award-Winning", "Top-Rated", "Best-Selling", "Acclaimed", "Five-Star", "Celebrated")),
-    Attribute(+1.3, ("Organic", "Natural", "Eco-Friendly", "Sustainable", "Recycled", "Biodegradable")),
-    Attribute(-1.3, ("Cheap", "Budget", "Low-Cost", "Bargain", "Discount", "Clearance")),
-    Attribute(-1.3, ("Fake", "Imitation", "Replica", "Counterfeit", "Knock-Off", "Copycat")),
-    Attribute(-1.3, ("Spooky", "Horror", "Haunted", "Creepy", "Halloween", "Zombie")),
+    Attribute(+1.4, ("Luxury", "Premium", "Deluxe", "Elegant", "High-End", "Exquisite")),
+    Attribute(+1.4, ("Award-Winning", "Top-Rated", "Best-Selling", "Acclaimed", "Five-Star", "Celebrated")),
+    Attribute(+1.4, ("Organic", "Natural", "Eco-Friendly", "Sustainable", "Recycled", "Biodegradable")),
+    Attribute(-1.4, ("Cheap", "Budget", "Low-Cost", "Bargain", "Discount", "Clearance")),
+    Attribute(-1.4, ("Fake", "Imitation", "Replica", "Counterfeit", "Knock-Off", "Copycat")),
+    Attribute(-1.4, ("Spooky", "Horror", "Haunted", "Creepy", "Halloween", "Zombie")),
     Attribute(0.0, ("Kids", "Toddler", "Children's", "Baby", "Preschool", "Infant")),
     Attribute(0.0, ("Vintage", "Retro", "Antique", "Old-Fashioned", "Classic", "Nostalgic")),
     Attribute(0.0, ("Romantic", "Valentine", "Sweetheart", "Love", "Wedding", "Bridal")),
@@ -50,6 +50,8 @@ class DomainWords:
     brands: tuple[str, ...]
     price: float
     """The median price in dollars."""
+    rows_per_item: float = 2.75
+    """Rows per item of the catalogue; some items get none, so a reviewed item has about three."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -119,6 +121,7 @@ DOMAINS: tuple[DomainWords, ...] = (
             "Yogurtville, Zoomtravel"
         ),
         price=25.0,
+        rows_per_item=1.9,
     ),
     DomainWords(
         name="digital_music",

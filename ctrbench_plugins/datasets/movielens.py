@@ -19,10 +19,27 @@ AGE_GROUPS = {"under_25": (0, 24), "25_34": (25, 34), "35_and_over": (35, 120)}
 """Domain -> youngest and oldest age, in years."""
 
 _GENRES = (
-    "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror"
-    " Musical Mystery Romance Sci-Fi Thriller War Western"
-).split()
-_FIRST_GENRE = 5  # u.item: id, title, release date, video release date, address, then a flag for each genre
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
+"""In the order of the flags in `u.item`."""
 
 
 class Layout(NamedTuple):
@@ -55,9 +72,9 @@ class MovieLens(DatasetSource):
     )
     prompts: ClassVar[Mapping[str, Prompt]] = {
         "default": Prompt(
-            template="{domain_title}: The user ID is user_{user_index}, gender {gender}, occupation {occupation}, "
-            "who watched {history} recently. The ID of current movie is movie_{item_index}, the title is '{title}', "
-            "the year is {year}, the genres are {genres}.",
+            template="{domain_title}: The user ID is user_{user_index}, gender {gender}, "
+            "occupation {occupation}, who watched {history} recently. The ID of current movie is "
+            "movie_{item_index}, the title is '{title}', the year is {year}, the genres are {genres}.",
             history_item="movie '{title}'",
             history_join=" & ",
         ),
@@ -82,11 +99,10 @@ class MovieLens(DatasetSource):
         layout = layout_of(root)
         users = _users(root / layout.users, layout, problems)
         path = root / layout.ratings
-        ages = dict(users.select("user", "domain").iter_rows())
-        columns = _columns(path, "\t", ("user", "item", "rating", "time"), header=layout.header).with_columns(
+        ratings = _columns(path, "\t", ("user", "item", "rating", "time"), header=layout.header)
+        rows = ratings.join(users.lazy(), on="user", how="left", maintain_order="left").with_columns(
             pl.col("rating").cast(pl.Float64, strict=False),
             pl.col("time").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False),
-            pl.col("user").replace_strict(ages, default=None, return_dtype=pl.String).alias("domain"),
         )
         checks = {
             "row of an unknown user (no row, or no age, in the users file)": pl.col("domain").is_null(),
@@ -94,8 +110,7 @@ class MovieLens(DatasetSource):
             "rating is not a number from 1 to 5": ~pl.col("rating").is_between(1, 5),
             "timestamp is not a number of seconds": pl.col("time").is_null(),
         }
-        rows = take_good(path, columns, checks, problems)
-        return rows.lazy().join(users.lazy().drop("domain"), on="user", how="left", maintain_order="left")
+        return take_good(path, rows, checks, problems).lazy()
 
     def items(self, root: Path, problems: Problems) -> pl.LazyFrame:
         """Movies with `title` (without its year), `year` and `genres` (`Comedy, Crime`)."""
@@ -103,7 +118,8 @@ class MovieLens(DatasetSource):
         path = root / layout.movies
         movies = _recbole_movies(path) if layout.header else _grouplens_movies(path)
         checks = {"movie without id": pl.col("item").is_null() | (pl.col("item") == "")}
-        return take_good(path, movies, checks, problems, table="items").lazy()
+        good = take_good(path, movies, checks, problems, table="items").lazy()
+        return good.with_columns(pl.when(pl.col("genres") != "").then("genres").alias("genres"))
 
 
 def layout_of(root: Path) -> Layout:
@@ -115,7 +131,8 @@ def layout_of(root: Path) -> Layout:
         if len(missing) < 3:
             raise DataError(f"{root} lacks {' and '.join(missing)}: unpack the whole of MovieLens-100K there")
     raise DataError(
-        f"{root} holds no MovieLens-100K: put u.data, u.item and u.user there, or ml-100k.inter, .item and .user"
+        f"{root} holds no MovieLens-100K: put u.data, u.item and u.user there,"
+        " or ml-100k.inter, ml-100k.item and ml-100k.user"
     )
 
 
@@ -136,7 +153,9 @@ def _users(path: Path, layout: Layout, problems: Problems) -> pl.DataFrame:
     )
     checks = {"user without a readable age": pl.col("domain").is_null()}
     users = take_good(path, columns.with_columns(domain.alias("domain")), checks, problems, table="items")
-    return users.select("user", "domain", "gender", "occupation").unique("user", keep="first", maintain_order=True)
+    return users.select("user", "domain", "gender", "occupation").unique(
+        "user", keep="first", maintain_order=True
+    )
 
 
 def _recbole_movies(path: Path) -> pl.LazyFrame:

@@ -43,7 +43,7 @@ class UniCTR(CTRModel):
 
     category = "language_model"
     has_general_head = True
-    training = {  # noqa: RUF012 - read-only by contract
+    train_defaults = {  # noqa: RUF012 - read-only by contract
         "optimizer": "adamw",
         "batch_size": 128,
         "lr": 8e-5,
@@ -102,11 +102,12 @@ class UniCTR(CTRModel):
         return self._general(self.encode(batch), batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Own plus general cross-entropy, mean over the batch."""
+        """Own plus general cross-entropy, mean over the batch; own alone when the general network is frozen."""
         encoded = self.encode(batch)
-        own, general = self._own(encoded, batch).float(), self._general(encoded, batch).float()
-        entropy = binary_cross_entropy_with_logits
-        return entropy(own, batch.label) + entropy(general, batch.label)
+        own = binary_cross_entropy_with_logits(self._own(encoded, batch).float(), batch.label)
+        if not self.general.pooling.query.requires_grad:
+            return own
+        return own + binary_cross_entropy_with_logits(self._general(encoded, batch).float(), batch.label)
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """As `CTRModel.logits`, with one pass of the backbone for all heads."""

@@ -1,0 +1,137 @@
+"""What a run will cost, without training: the model is built without weights and one batch is counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ctrbench import registry
+from ctrbench.bench.cost import count_parameters
+from ctrbench.features.loader import Rows, eval_order
+from ctrbench.models.contract import CTRModel
+from ctrbench.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ctrbench.bench.plan import PlannedRun
+    from ctrbench.data.store import PreparedDataset
+
+_log = logging.getLogger(__name__)
+_SAMPLE = 256  # rows whose cost stands for all rows'
+_UTILISATION = 0.35  # share of a plain matrix product's speed that training reaches
+_ROWS_PER_S = 20_000  # per-row work that is no matrix product: look-ups, sparse updates
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Rough figures of one run, for all its epochs; None is unknown.
+
+    `flops` counts forward and backward passes of training and the forward passes of validation and test;
+    `memory_bytes` weights, gradients and Adam's state, without activations; `seconds` are on this machine.
+    """
+
+    parameters: int | None = None
+    parameters_trained: int | None = None
+    steps: int | None = None
+    flops: float | None = None
+    memory_bytes: int | None = None
+    seconds: float | None = None
+    download_bytes: int | None = None
+
+
+def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
+    """The cost of `planned` at its largest number of epochs. What a missing backbone hides stays None."""
+    spec = planned.spec
+    kind: type[CTRModel] = registry.load("models", spec.model)
+    config, train = kind.Config.model_validate(spec.config), TrainConfig.model_validate(spec.train)
+    rows = {split: data.rows(split, spec.domains, spec.limit) for split in ("train", "valid", "test")}
+    steps = train.epochs * -(-len(rows["train"]) // train.batch_size)
+    try:
+        featurizer = kind.featurizer(config).fit(rows["train"], data.items, data.manifest)
+        with torch.random.fork_rng(), torch.device("meta"):
+            model = kind(config, featurizer.info, spec.domains)
+        sample = Rows.build(_sample(rows["train"]), data.items, featurizer, spec.domains)
+    except Exception as error:
+        _log.info("no estimate for %s: %s", spec.model, error)
+        return Estimate(steps=steps)
+    parameters, trained = count_parameters(model)
+    counts = {split: len(frame) for split, frame in rows.items()}
+    flops = _total_flops(_flops_per_row(model, sample), trained / max(parameters, 1), counts, train.epochs)
+    return Estimate(
+        parameters=parameters,
+        parameters_trained=trained,
+        steps=steps,
+        flops=flops,
+        memory_bytes=4 * parameters + 12 * trained,
+        seconds=None if flops is None else _seconds(flops, counts, train.epochs),
+        download_bytes=_download(config, parameters),
+    )
+
+
+def _sample(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.gather_every(max(len(rows) // _SAMPLE, 1)).head(_SAMPLE)
+
+
+def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
+    """Of one forward pass, on tensors without data; None where a model cannot run on such."""
+    batch = sample.batch(eval_order(sample, len(sample))[0])
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), counter:
+            model.loss(batch.to(torch.device("meta")))
+    except Exception as error:
+        _log.info("no FLOPs for %s: %s", type(model).__name__, error)
+        return None
+    return counter.get_total_flops() / len(sample)
+
+
+def _total_flops(
+    per_row: float | None, trained_share: float, rows: dict[str, int], epochs: int
+) -> float | None:
+    """A backward pass costs one forward pass for activations, and another for the trained weights' gradients."""
+    if per_row is None:
+        return None
+    training = per_row * (2 + trained_share) * rows["train"] * epochs
+    scoring = per_row * (rows["valid"] * (epochs + 1) + rows["test"])
+    return training + scoring
+
+
+def _seconds(flops: float, rows: dict[str, int], epochs: int) -> float:
+    return flops / (_matmul_speed() * _UTILISATION) + rows["train"] * epochs / _ROWS_PER_S
+
+
+@cache
+def _matmul_speed() -> float:
+    """FLOP/s of a single-precision matrix product on this machine."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    matrix = torch.ones(1024, 1024, device=device)
+    matrix @ matrix
+    start = time.perf_counter()
+    for _ in range(5):
+        result = matrix @ matrix
+    float(result[0, 0])
+    return 5 * 2 * 1024**3 / (time.perf_counter() - start)
+
+
+def _download(config: object, parameters: int) -> int | None:
+    """Bytes still to be fetched from a model hub: none for a model without a backbone, or with one that is here."""
+    name = getattr(config, "backbone", None)
+    if name is None:
+        return 0
+    from ctrbench.backbones.files import resolve
+
+    files = resolve(name)
+    if files.random or Path(files.path).is_dir():
+        return 0
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = [try_to_load_from_cache(files.path, name) for name in ("model.safetensors", "pytorch_model.bin")]
+    return 0 if any(isinstance(path, str) for path in cached) else 4 * parameters

@@ -1,0 +1,148 @@
+"""The command line: one module per verb, imported only when it is the one that was asked for.
+
+A verb's module has `HELP`, `configure(parser)` and `run(args) -> int` (the exit code).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from ctrbench._version import __version__
+from ctrbench.errors import ConfigError, CtrbenchError
+from ctrbench.registry import suggest
+
+VERBS = {
+    "run": "run a table: train what is missing, then print it",
+    "zero-shot": "score domains that no model was trained on",
+    "show": "print what there is of a table; trains nothing",
+    "check": "print a table's runs and what they would cost; trains nothing",
+    "list": "list models, datasets, backbones and tables",
+    "data": "prepare and describe datasets",
+}
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 some run failed, 2 a mistake, 130 interrupted."""
+    # Not list(...): once the verb `list` is imported, that name is the module's.
+    arguments = [*(sys.argv[1:] if argv is None else argv)]
+    debug = "--debug" in arguments
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except CtrbenchError as error:
+        return _fail(str(error), debug)
+    except KeyboardInterrupt:
+        print("\nctrbench: interrupted; the same command resumes where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Nobody reads any more; without this, Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}; is the place there, and writable?", debug)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    if verb is not None and verb not in VERBS:
+        raise ConfigError(f"unknown command {verb!r}.{suggest(verb, VERBS)}")
+    parser, chosen = _parsers(verb)
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise ConfigError(_unknown_argument(chosen or parser, unknown[0]))
+    if verb is None:
+        parser.print_help()
+        return 0
+    _set_up(args)
+    with warnings.catch_warnings():
+        if not (args.debug or args.verbose):
+            warnings.simplefilter("ignore")
+        return int(_module(verb).run(args))
+
+
+def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
+    """The whole parser, of which only the chosen verb's part is filled in."""
+    parser = _Parser(
+        prog="ctrbench",
+        description="Multi-domain CTR prediction: a language model (Uni-CTR) beside ID-based models.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ctrbench {__version__}")
+    _add_global(parser, default=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    chosen = None
+    for name, text in VERBS.items():
+        description = _module(name).HELP if name == verb else None
+        one = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
+        if name == verb:
+            chosen = one
+            _module(name).configure(one)
+            _add_global(one, default=argparse.SUPPRESS)
+    return parser, chosen
+
+
+def _add_global(parser: argparse.ArgumentParser, default: bool | str) -> None:
+    """Options that may stand before and after the verb."""
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=default, help="no progress, only results"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show tracebacks, and say everything"
+    )
+
+
+def _module(verb: str):  # type: ignore[no-untyped-def]  # a module is its own interface
+    return import_module(f"ctrbench.cli.{verb.replace('-', '_')}")
+
+
+def _set_up(args: argparse.Namespace) -> None:
+    """Logging, encodings, and libraries that talk too much. In the command only, never on import."""
+    level = logging.DEBUG if args.debug else logging.INFO if args.verbose else logging.WARNING
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.ERROR if args.quiet else level)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if not args.debug:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+
+
+def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:
+    if not word.startswith("-"):
+        return f"{parser.prog}: there is one word too many: {word!r}"
+    option = word.partition("=")[0]
+    known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    return f"{parser.prog} has no option {option!r}.{suggest(option, known)}"
+
+
+def _fail(message: str, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"ctrbench: {message}", file=sys.stderr)
+    return 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, as everything here does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ')} (see `{self.prog} --help`)")

@@ -1,0 +1,39 @@
+"""Kinds of arguments: text in, value out, or one sentence on what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+
+from ctrbench.registry import suggest
+
+
+def words(text: str) -> list[str]:
+    """`a,b` as a list."""
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("names are missing; separate them by commas")
+    return found
+
+
+def seeds(text: str) -> list[int]:
+    """`0,1,2`, or how many: `3` is the same."""
+    try:
+        numbers = [int(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        numbers = []
+    listed = "," in text
+    if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < (0 if listed else 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither seeds (0,1,2) nor how many (3)")
+    return numbers if listed else list(range(numbers[0]))
+
+
+def one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """A word from a list, with the nearest ones when it is another."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"unknown value {text!r}.{suggest(text, known)}")
+        return text
+
+    return parse

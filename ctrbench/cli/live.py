@@ -1,0 +1,132 @@
+"""What a table's runs are doing, on stderr: a live view in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from ctrbench.cli.telling import State, clock, describe, outcome, share, title
+
+if TYPE_CHECKING:
+    from ctrbench.bench.run import RunEvent
+    from ctrbench.training.watch import Progress
+
+EVERY = 5.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class View(Protocol):
+    """Hears of runs and of their progress."""
+
+    def on_run(self, event: RunEvent) -> None:
+        """A run is there already, starts, or ended."""
+
+    def watch(self, progress: Progress) -> None:
+        """The current run got on."""
+
+
+@contextmanager
+def watching(*, quiet: bool, stream: TextIO | None = None) -> Iterator[View]:
+    """The view that suits the place, for as long as the block lasts."""
+    stream = stream or sys.stderr
+    if quiet:
+        yield Silent()
+    elif stream.isatty():
+        with Panel(stream) as panel:
+            yield panel
+    else:
+        yield Lines(stream)
+
+
+class Silent:
+    """Says nothing."""
+
+    def on_run(self, event: RunEvent) -> None:
+        """Nothing."""
+
+    def watch(self, progress: Progress) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """A line when a run starts or ends, and every few seconds between."""
+
+    def __init__(self, stream: TextIO, every: float = EVERY) -> None:
+        self.stream, self.every = stream, every
+        self.state = State()
+        self.last = time.monotonic()
+
+    def on_run(self, event: RunEvent) -> None:
+        """Starts and ends; runs that were there already are not mentioned one by one."""
+        seconds = time.monotonic() - self.state.started
+        self.state.on_run(event)
+        if event.state == "started":
+            self._say(event, "starts")
+        elif event.state != "cached":
+            self._say(event, outcome(event, seconds))
+
+    def watch(self, progress: Progress) -> None:
+        """At most one line every few seconds."""
+        if self.state.event is not None and time.monotonic() - self.last >= self.every:
+            self._say(self.state.event, describe(progress))
+
+    def _say(self, event: RunEvent, text: str) -> None:
+        self.last = time.monotonic()
+        print(f"[{event.index + 1}/{event.total}] {title(event)}: {text}", file=self.stream, flush=True)
+
+
+class Panel:
+    """A bar for all runs, a bar for the current one, and a line above them for each that ended."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.state = State()
+        self.console = Console(file=stream)
+        self.live = Live(
+            console=self.console, get_renderable=self._render, transient=True, refresh_per_second=4
+        )
+
+    def __enter__(self) -> Panel:
+        self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.stop()
+
+    def on_run(self, event: RunEvent) -> None:
+        """Ended runs scroll up; the bars stay."""
+        from rich.text import Text
+
+        seconds = time.monotonic() - self.state.started
+        self.state.on_run(event)
+        if event.state in ("done", "failed"):
+            style = "red" if event.state == "failed" else "dim"
+            self.console.print(Text(f"{title(event)}: {outcome(event, seconds)}", style=style))
+
+    def watch(self, progress: Progress) -> None:
+        """Shown at the next refresh."""
+        self.state.progress = progress
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        state, parts = self.state, [Text(f"Runs: {self.state.counts()}", style="bold")]
+        bars: list[Any] = [*parts, _bar(state.cached + state.done + state.failed, state.total)]
+        if state.event is not None:
+            elapsed = clock(time.monotonic() - state.started)
+            bars.append(Text(f"{title(state.event)} · {elapsed}", style="bold"))
+            if state.progress is not None:
+                bars += [_bar(*share(state.progress)), Text(describe(state.progress))]
+        return Group(*bars)
+
+
+def _bar(done: float, total: float) -> Any:
+    from rich.progress_bar import ProgressBar
+
+    return ProgressBar(total=max(total, 1), completed=done, width=60)

@@ -1,0 +1,109 @@
+"""Options that the table verbs share, and what they amount to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctrbench import registry
+from ctrbench.bench.settings import parse_overrides
+from ctrbench.bench.spec import PROFILES, TableSpec
+from ctrbench.cli.arguments import one_of, seeds, words
+from ctrbench.errors import ConfigError
+from ctrbench.report.render import FORMATS
+
+if TYPE_CHECKING:
+    from ctrbench.bench.plan import Plan
+    from ctrbench.data.store import PreparedDataset
+
+
+@dataclass(frozen=True)
+class Job:
+    """A table, its data, and the plan that follows from the options."""
+
+    table: TableSpec
+    data: PreparedDataset
+    plan: Plan
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """The positional TABLE."""
+    parser.add_argument(
+        "table", metavar="TABLE", help="a table's name (see `ctrbench list tables`), or a .toml file"
+    )
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """What decides the runs."""
+    parser.add_argument(
+        "--dataset", metavar="NAME_OR_DIR", help="a prepared folder, or a dataset that needs no files"
+    )
+    parser.add_argument(
+        "--profile", type=one_of(PROFILES), default="demo", metavar="P", help="demo (default), small or paper"
+    )
+    parser.add_argument("--models", type=words, metavar="A,B", help="only these models")
+    parser.add_argument("--domains", type=words, metavar="A,B", help="train on these domains")
+    parser.add_argument("--target", type=words, metavar="D", help="the unseen domains of a zero-shot table")
+    parser.add_argument(
+        "--seeds", type=seeds, metavar="S", help="seeds 0,1,2; or how many: 3 (a single seed 7 is written 7,)"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only the latest N rows per domain and split")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="MODEL.PART.KEY=VALUE",
+        dest="overrides",
+        help="change a setting: --set uni_ctr.train.epochs=3, --set mmoe.config.KEY=VALUE",
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (./results)"
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """How the table is printed."""
+    parser.add_argument(
+        "--format",
+        type=one_of(FORMATS),
+        default="table",
+        metavar="F",
+        help="table (default), md, csv or json",
+    )
+
+
+def job(args: argparse.Namespace, table: str) -> Job:
+    """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
+    spec = TableSpec.find(table)
+    overrides = parse_overrides(args.overrides)
+    for model in args.models or spec.models:
+        registry.find("models", model)
+    name = args.dataset or spec.profile(args.profile).dataset
+    if name is None:
+        raise ConfigError(
+            f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR"
+        )
+    from ctrbench.data.resolve import open_dataset
+
+    data = open_dataset(name, progress=None if args.quiet else _say)
+    from ctrbench.bench.plan import plan
+
+    planned = plan(
+        spec,
+        data,
+        profile=args.profile,
+        models=args.models,
+        domains=args.domains,
+        targets=args.target,
+        seeds=args.seeds,
+        limit=args.limit,
+        overrides=overrides,
+    )
+    return Job(spec, data, planned)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

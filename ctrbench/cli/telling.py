@@ -1,0 +1,106 @@
+"""Runs and their progress in words: what the live view and the plain lines both say."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ctrbench.report.grid import count
+
+if TYPE_CHECKING:
+    from ctrbench.bench.run import RunEvent
+    from ctrbench.training.watch import Progress
+
+STAGES = {
+    "prepare": "preparing",
+    "tokens": "tokenizing",
+    "train": "training",
+    "score": "scoring",
+}
+
+
+class State:
+    """How many runs are done, failed and left, and the current one's latest progress."""
+
+    def __init__(self) -> None:
+        self.total = self.cached = self.done = self.failed = 0
+        self.event: RunEvent | None = None
+        self.progress: Progress | None = None
+        self.started = time.monotonic()
+
+    def on_run(self, event: RunEvent) -> None:
+        """Count the event; a start makes its run the current one."""
+        self.total = event.total
+        self.cached += event.state == "cached"
+        self.done += event.state == "done"
+        self.failed += event.state == "failed"
+        starts = event.state == "started"
+        self.event = event if starts else None
+        self.progress = None
+        if starts:
+            self.started = time.monotonic()
+
+    @property
+    def left(self) -> int:
+        """Runs that have not begun."""
+        return self.total - self.cached - self.done - self.failed - (self.event is not None)
+
+    def counts(self) -> str:
+        """`2 done · 1 running · 3 left`."""
+        finished = self.cached + self.done
+        parts = [f"{finished} done" + (f" ({self.cached} before)" if self.cached else "")]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += ["1 running"] if self.event else []
+        return " · ".join([*parts, f"{self.left} left"])
+
+
+def title(event: RunEvent) -> str:
+    """`deepfm on fashion, seed 0`."""
+    spec = event.planned.spec
+    return f"{spec.model} on {'+'.join(spec.domains)}, seed {spec.seed}"
+
+
+def describe(progress: Progress) -> str:
+    """Stage, epoch, rows, loss, AUC, speed and the time left of this run, as far as they are known."""
+    parts = [STAGES[progress.stage]]
+    if progress.epochs:
+        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
+    if progress.total:
+        parts.append(f"{progress.done:,}/{progress.total:,} rows")
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.auc is not None:
+        parts.append(f"AUC {progress.auc:.4f}")
+    if progress.rows_per_s:
+        parts += [f"{count(progress.rows_per_s)} rows/s", f"ETA {clock(eta(progress))}"]
+    return " · ".join(parts)
+
+
+def eta(progress: Progress) -> float:
+    """Seconds left of this stage: the rest of the epoch and all later ones; early stopping may save some."""
+    later = max(progress.epochs - progress.epoch, 0) * progress.total
+    return (progress.total - progress.done + later) / (progress.rows_per_s or 1)
+
+
+def clock(seconds: float) -> str:
+    """`1:05`, `2:00:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def outcome(event: RunEvent, seconds: float) -> str:
+    """How a run ended: its test AUC by domain, or its error."""
+    record = event.record
+    if record is None or event.state == "failed":
+        error = (record and record.error) or "unknown error"
+        return f"failed: {' '.join(error.split())}"
+    found = {domain: heads.get("own") for domain, heads in record.metrics.get("test", {}).items()}
+    shown = [f"{d} {m.auc:.4f}" for d, m in found.items() if m is not None and m.auc is not None]
+    return f"done in {clock(seconds)}" + (f"; AUC {', '.join(shown)}" if shown else "")
+
+
+def share(progress: Progress) -> tuple[float, float]:
+    """How far the stage is, over all its epochs."""
+    epochs = max(progress.epochs, 1)
+    return max(progress.epoch - 1, 0) * progress.total + progress.done, epochs * progress.total

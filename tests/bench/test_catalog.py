@@ -1,0 +1,46 @@
+import pytest
+
+from ctrbench.bench import catalog
+from ctrbench.errors import ConfigError
+from tests.fakes import entry, register
+
+
+@pytest.fixture
+def packages(monkeypatch, tmp_path):
+    """Two packages with a table `same` each; importing either is an error."""
+    for name in ("first", "second"):
+        folder = tmp_path / f"{name}_tables" / "specs"
+        folder.mkdir(parents=True)
+        (folder.parent / "__init__.py").write_text("raise RuntimeError('imported')")
+        (folder / "same.toml").write_text(f'title = "Of {name}"')
+        (folder / f"{name}.toml").write_text(f'title = "Of {name}"')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return [
+        entry("ctrbench.tables", name, f"{name}_tables.specs", f"{name}-dist") for name in ("first", "second")
+    ]
+
+
+def test_tables_are_found_without_importing_their_packages(monkeypatch, packages):
+    register(monkeypatch, *packages)
+    assert list(catalog.survey().found) == ["first", "same", "second"]
+    assert catalog.title(catalog.locate("first")) == "Of first"
+
+
+def test_a_table_that_two_distributions_bring_is_an_error_that_names_both(monkeypatch, packages):
+    register(monkeypatch, *packages)
+    with pytest.raises(ConfigError, match=r"'same' is claimed by first-dist .* and second-dist"):
+        catalog.locate("same")
+
+
+def test_a_broken_table_package_hides_no_other(monkeypatch, packages):
+    register(monkeypatch, *packages, entry("ctrbench.tables", "bad", "no_such_package.tables", "bad-dist"))
+    found = catalog.survey()
+    assert list(found.found) == ["first", "same", "second"]
+    assert len(found.faults) == 1
+    assert "'bad' of bad-dist 1.0" in found.faults[0]
+    assert catalog.locate("first").name == "first.toml"
+
+
+def test_a_typo_gets_the_nearest_table():
+    with pytest.raises(ConfigError, match=r"unknown table 'tabel3'\. Did you mean 'table3'\?"):
+        catalog.locate("tabel3")

@@ -1,0 +1,142 @@
+import pytest
+
+from ctrbench.bench.records import Target
+from ctrbench.bench.settings import Differences
+from ctrbench.errors import ConfigError, PluginError
+from tests.fakes import D3, FakeData, make_plan, register_models, table
+
+
+@pytest.fixture(autouse=True)
+def _models(monkeypatch):
+    register_models(monkeypatch, broken="tests.fakes:NoModel")
+
+
+def runs(plan, model):
+    return [run for run in plan.runs if run.spec.model == model]
+
+
+def test_single_domain_models_get_a_run_per_domain_and_the_others_one_joint_run():
+    plan = make_plan(seeds=[0, 1])
+    assert [run.spec.domains for run in runs(plan, "single") if run.spec.seed == 1] == [(d,) for d in D3]
+    assert [(run.spec.domains, run.spec.seed) for run in runs(plan, "multi")] == [(D3, 0), (D3, 1)]
+
+
+def test_a_main_run_is_scored_on_its_own_domains_through_its_own_heads():
+    joint = runs(make_plan(), "language")[0]
+    assert set(joint.targets) == {Target(split, d, "own") for d in D3 for split in ("valid", "test")}
+
+
+def test_zero_shot_heads_follow_the_kind_of_model():
+    plan = make_plan("zero_shot")
+
+    def heads(model):
+        return [
+            sorted({target.head for target in run.targets if target.domain == "all_beauty"})
+            for run in runs(plan, model)
+        ]
+
+    assert heads("single") == [[domain] for domain in D3]
+    assert heads("multi") == [sorted((*D3, "mean"))]
+    assert heads("language") == [["general"]]
+
+
+def test_a_zero_shot_run_is_the_main_tables_run():
+    main, zero = make_plan(), make_plan("zero_shot")
+    assert [run.spec.id for run in main.runs] == [run.spec.id for run in zero.runs]
+    assert all(set(a.targets) < set(b.targets) for a, b in zip(main.runs, zero.runs, strict=True))
+
+
+def test_settings_are_layered_class_table_profile_command_line():
+    spec = table(
+        settings={"single": {"config": {"dim": 2, "dropout": 0.2}, "train": {"lr": 0.5}}},
+        profiles={"demo": {"settings": {"single": {"config": {"dim": 3}}}}},
+    )
+    override = {"single": Differences(config={"dropout": 0.4})}
+    run = runs(make_plan(spec=spec, overrides=override), "single")[0]
+    assert run.spec.config == {"dim": 3, "dropout": 0.4}
+    assert run.spec.train["epochs"] == 7
+    assert run.spec.train["lr"] == 0.5
+    other = runs(make_plan(spec=spec, profile="small"), "single")[0]
+    assert other.spec.config == {"dim": 2, "dropout": 0.2}
+
+
+def test_asking_for_a_default_is_the_same_run():
+    asked = make_plan(overrides={"multi": Differences(config={"dim": 8}, train={"lr": 1e-3})})
+    assert [run.spec.id for run in asked.runs] == [run.spec.id for run in make_plan().runs]
+
+
+def test_the_limit_is_part_of_a_runs_identity():
+    assert make_plan(limit=50).runs[0].spec.id != make_plan().runs[0].spec.id
+
+
+def test_domains_are_trained_in_the_datasets_order_however_they_are_asked_for():
+    plan = make_plan(domains=["gift_cards", "fashion"])
+    assert plan.domains == ("fashion", "gift_cards")
+
+
+def test_a_dataset_with_other_domains_is_trained_on_all_of_them():
+    data = FakeData({"young": "Young", "old": "Old"})
+    assert make_plan(data=data).domains == ("young", "old")
+    plan = make_plan("zero_shot", data=data, targets=["old"])
+    assert (plan.domains, plan.targets) == (("young",), ("old",))
+    assert not plan.like_the_paper
+
+
+def test_published_numbers_belong_to_the_papers_domains_only():
+    assert make_plan().like_the_paper
+    assert not make_plan(domains=["fashion", "gift_cards"]).like_the_paper
+    assert not make_plan("zero_shot", targets=["gift_cards"]).like_the_paper
+
+
+def test_a_profile_may_name_seeds_and_the_command_line_wins():
+    spec = table(profiles={"paper": {"seeds": [5, 6]}})
+    assert make_plan(spec=spec, profile="paper").seeds == (5, 6)
+    assert make_plan(spec=spec, profile="paper", seeds=[9]).seeds == (9,)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"models": ["singel"]}, PluginError, "unknown model 'singel'. Did you mean 'single'?"),
+        ({"domains": ["fashon"]}, ConfigError, "no domain 'fashon'. Did you mean 'fashion'?"),
+        ({"limit": 0}, ConfigError, "--limit is 0"),
+        ({"targets": ["fashion"]}, ConfigError, "--target is for zero-shot tables"),
+        ({"profile": "dmo"}, ConfigError, "unknown profile 'dmo'. Did you mean 'demo'?"),
+        (
+            {"overrides": {"singel": Differences()}},
+            ConfigError,
+            "--set singel: this table does not run the model 'singel'. Did you mean 'single'?",
+        ),
+        (
+            {"overrides": {"single": Differences(config={"dmi": 4})}},
+            ConfigError,
+            "unknown key 'dmi' in --set single.config. Did you mean 'dim'?",
+        ),
+        (
+            {"overrides": {"single": Differences(train={"epoch": 4})}},
+            ConfigError,
+            "unknown key 'epoch' in --set single.train. Did you mean 'epochs'?",
+        ),
+        ({"models": ["broken"]}, PluginError, "'broken' of fakedist 1.0 is no CTRModel"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_anything_is_spent(options, error, message):
+    with pytest.raises(error) as caught:
+        make_plan(**options)
+    assert message in str(caught.value)
+
+
+def test_a_faulty_setting_in_a_table_names_its_section():
+    spec = table(profiles={"demo": {"settings": {"multi": {"train": {"epochs": 0}}}}})
+    with pytest.raises(ConfigError, match=r"epochs in .*\[profiles\.demo\.settings\.multi\] train: .* not 0"):
+        make_plan(spec=spec)
+
+
+def test_a_target_cannot_be_trained_on():
+    with pytest.raises(ConfigError, match="'fashion' cannot be trained on and be the unseen target"):
+        make_plan("zero_shot", targets=["fashion"], domains=["fashion", "gift_cards"])
+
+
+def test_a_dataset_without_the_papers_target_needs_one_named():
+    with pytest.raises(ConfigError, match="no domain all_beauty; name the unseen domain with --target"):
+        make_plan("zero_shot", data=FakeData({"young": "Young", "old": "Old"}))

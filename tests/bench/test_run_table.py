@@ -1,0 +1,89 @@
+import sys
+
+import pytest
+
+from ctrbench.bench import records
+from ctrbench.bench.run import run_table, stored
+from ctrbench.errors import OutputError
+from tests.fakes import FakeData, failed_record, make_plan, make_record, register_models
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    register_models(monkeypatch)
+    return make_plan()
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """The ids of runs that were executed; a run of `multi` fails."""
+    ids = []
+
+    def execute(planned, data, results, watch):
+        ids.append(planned.spec.id)
+        make = failed_record if planned.spec.model == "multi" else lambda run: make_record(run, {})
+        record = make(planned)
+        records.save(results, record)
+        return record
+
+    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
+    return ids
+
+
+def test_after_a_failed_run_the_others_go_on(plan, executed, tmp_path):
+    found = run_table(plan, FakeData(), tmp_path)
+    assert [record.spec.model for record in found] == ["single"] * 3 + ["multi", "language"]
+    assert [record.status for record in found] == ["done"] * 3 + ["failed", "done"]
+
+
+def test_the_second_time_only_what_failed_is_run(plan, executed, tmp_path):
+    run_table(plan, FakeData(), tmp_path)
+    executed.clear()
+    run_table(plan, FakeData(), tmp_path)
+    assert executed == [run.spec.id for run in plan.runs if run.spec.model == "multi"]
+
+
+def test_when_all_is_there_the_trainer_is_not_even_imported(plan, tmp_path, monkeypatch):
+    for run in plan.runs:
+        records.save(tmp_path, make_record(run, {}))
+    monkeypatch.setitem(sys.modules, "ctrbench.bench.execute", None)
+    assert len(run_table(plan, FakeData(), tmp_path)) == len(plan.runs)
+
+
+def test_a_run_that_lacks_a_target_is_executed_again(plan, executed, tmp_path):
+    for run in plan.runs:
+        records.save(tmp_path, make_record(run, {}))
+    zero_shot = make_plan("zero_shot")
+    run_table(zero_shot, FakeData(), tmp_path)
+    assert executed == [run.spec.id for run in zero_shot.runs]
+
+
+def test_events_tell_what_was_there_what_starts_and_how_it_ends(plan, executed, tmp_path):
+    records.save(tmp_path, make_record(plan.runs[1], {}))
+    events = []
+    run_table(plan, FakeData(), tmp_path, on_run=lambda event: events.append((event.index, event.state)))
+    assert events == [
+        *[(1, "cached"), (0, "started"), (0, "done"), (2, "started"), (2, "done")],
+        *[(3, "started"), (3, "failed"), (4, "started"), (4, "done")],
+    ]
+
+
+def test_an_unwritable_results_folder_is_found_before_training(plan, executed, tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(OutputError, match="cannot"):
+        run_table(plan, FakeData(), tmp_path / "results")
+    assert executed == []
+
+
+def test_an_interruption_goes_through(plan, executed, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ctrbench.bench.execute.execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_table(plan, FakeData(), tmp_path)
+
+
+def test_what_is_stored_is_in_the_plans_order(plan, tmp_path):
+    records.save(tmp_path, make_record(plan.runs[2], {}))
+    assert [record is not None for record in stored(plan, tmp_path)] == [False, False, True, False, False]

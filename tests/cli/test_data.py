@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctrbench.cli import data as verb
+from ctrbench.errors import ConfigError, DataError
+
+
+def run(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    verb.configure(parser)
+    return verb.run(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "raw"
+    root.mkdir()
+    reviews = [
+        {"reviewerID": f"U{n % 3}", "asin": f"P{n}", "overall": n % 5 + 1, "unixReviewTime": n * 86_400}
+        for n in range(20)
+    ]
+    products = [{"asin": f"P{n}", "title": f"A | {n}", "price": "$1.00"} for n in range(20)]
+    (root / "Gift_Cards.json").write_text("".join(json.dumps(row) + "\n" for row in reviews) + "{broken\n")
+    (root / "meta_Gift_Cards.json").write_text("".join(json.dumps(row) + "\n" for row in products))
+    return root
+
+
+def test_prepare_prints_problems_and_sizes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prepare", "amazon2018", "--root", root, "--out", root.parent / "out") == 0
+    printed = capsys.readouterr().out
+    assert "left out [gift_cards] 1 x broken JSON line\n    Gift_Cards.json:21: {broken" in printed
+    assert "gift_cards: 16 train, 2 valid, 2 test" in printed
+
+
+def test_options_go_to_source_and_preparation(root: Path) -> None:
+    out = root.parent / "out"
+    run(
+        "prepare",
+        "amazon2018",
+        "--root",
+        root,
+        "--out",
+        out,
+        "-o",
+        "window=2",
+        "-o",
+        "price=mean",
+        "-o",
+        "train=0.7",
+    )
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["options"]["window"], manifest["source_options"]["price"]) == (2, "mean")
+    assert manifest["steps"][-3]["rows"] == {"gift_cards": 14}
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("windw=2", "Did you mean 'window'"),
+        ("window", "KEY=VALUE"),
+        ("window=-1", "-o window"),
+        ("price=x", "option price"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(root: Path, option: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        run("prepare", "amazon2018", "--root", root, "--out", root.parent / "out", "-o", option)
+    assert "\n" not in str(caught.value)
+
+
+def test_strict_leaves_nothing(root: Path) -> None:
+    with pytest.raises(DataError, match=r"Gift_Cards\.json:21"):
+        run("prepare", "amazon2018", "--root", root, "--out", root.parent / "out", "--strict")
+    assert not (root.parent / "out").exists()
+
+
+def test_describe_in_three_formats(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = root.parent / "out"
+    run("prepare", "amazon2018", "--root", root, "--out", out)
+    printed = {}
+    for form in ("table", "md", "json"):
+        capsys.readouterr()
+        assert run("describe", out, "--format", form) == 0
+        printed[form] = capsys.readouterr().out
+    assert json.loads(printed["json"])["sections"][0]["rows"][0][:4] == ["gift_cards", 3, 20, 20]
+    assert "| gift_cards | 3 | 20 | 20 |" in printed["md"]
+    assert "Table II" in printed["table"]
+
+
+def test_preparing_loads_no_torch(root: Path) -> None:
+    code = (
+        "import argparse, sys; from ctrbench.cli import data as verb; parser = argparse.ArgumentParser();"
+        "verb.configure(parser); verb.run(parser.parse_args(['prepare', 'amazon2018', '--root',"
+        f"{str(root)!r}, '--out', {str(root.parent / 'out')!r}])); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from ctrbench.data.describe import Section, describe
+
+from .conftest import Prepare, Row
+
+ROWS: list[Row] = [("a", f"u{n % 3}", f"i{n % 4}", n, float(n % 5 + 1)) for n in range(10)]
+
+
+def sections(prepared: Prepare, rows: list[Row]) -> dict[str, Section]:
+    return {section.title.split(" (")[0]: section for section in describe(prepared(rows)).sections}
+
+
+def test_sizes_are_those_of_table_ii(prepared: Prepare) -> None:
+    found = sections(prepared, [*ROWS, ("b", "u0", "i9", 3, 5.0)])["Sizes"]
+    assert found.columns == ["domain", "users", "products", "samples", "label rate"]
+    assert found.rows[0] == ["a", 3, 4, 10, 0.4]
+    assert found.rows[1] == ["b", 1, 1, 1, 1.0]
+    assert found.rows[2][:4] == ["all", 3, 5, 11]
+
+
+def test_steps_tell_what_each_left_out(prepared: Prepare) -> None:
+    found = sections(prepared, [*ROWS, ROWS[0]])["Rows after each step"]
+    assert [(row[0], row[-2], row[-1]) for row in found.rows] == [
+        ("read", 11, None),
+        ("well-formed", 11, 0),
+        ("item known", 11, 0),
+        ("repeats dropped", 10, 1),
+        ("train", 8, None),
+        ("valid", 1, None),
+        ("test", 1, None),
+    ]
+
+
+def test_shares_of_unseen_users_and_items(prepared: Prepare) -> None:
+    rows: list[Row] = [*ROWS[:9], ("a", "newcomer", "i0", 100, 5.0)]
+    found = sections(prepared, rows)["Share of rows whose user or item is unseen in training"]
+    test = dict(zip(found.columns, found.rows[-1], strict=True))
+    assert (test["split"], test["unseen user"], test["unseen item"], test["either"]) == (
+        "test",
+        1.0,
+        0.0,
+        1.0,
+    )
+
+
+def test_histories_and_warnings(prepared: Prepare) -> None:
+    rows: list[Row] = [("a", "u", "i1", 1, 5.0), ("a", "u", "i2", 2, 5.0), ("a", "u", "i1", 3, 5.0)]
+    found = sections(prepared, [*rows, rows[0]])
+    assert found["Histories"].rows == [["a", 1.0, 2, 1 / 3, 1 / 3]]
+    assert [row[:3] + row[4:] for row in found["Warnings"].rows] == [
+        ["note", "interactions", "a", 1, "user u, item i1, time 1"],
+        ["note", "interactions", "a", 1, None],
+    ]

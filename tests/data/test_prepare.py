@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ctrbench.data import prepare as module
+from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.problems import Problems
+from ctrbench.data.store import PreparedDataset, rows_hash
+from ctrbench.errors import DataError, OutputError, PluginError
+
+from .conftest import FrameSource, Prepare, Row, all_rows
+
+ROWS: list[Row] = [
+    (domain, f"u{n % 4}", f"i{n % 7}", 1000 + n // 2, float(n % 5 + 1)) for domain in "ab" for n in range(20)
+]
+
+
+def test_columns_types_and_order(prepared: Prepare) -> None:
+    data = prepared(ROWS)
+    rows = all_rows(data)
+    assert dict(rows.schema) == {
+        "row_id": pl.Int64,
+        "domain": pl.String,
+        "user": pl.String,
+        "user_index": pl.Int64,
+        "item": pl.String,
+        "time": pl.Int64,
+        "label": pl.Int8,
+        "history": pl.List(pl.String),
+    }
+    assert rows["row_id"].to_list() == list(range(40))
+    assert rows["domain"].to_list() == ["a"] * 20 + ["b"] * 20
+    assert sorted(rows["user_index"].unique()) == [0, 1, 2, 3]
+    assert data.items["item_index"].to_list() == list(range(7))
+    assert data.domains == ("a", "b")
+    assert data.manifest.domains == {"a": "A", "b": "The B"}
+
+
+def test_train_ends_before_test_begins_in_every_domain(prepared: Prepare) -> None:
+    data = prepared(ROWS)
+    for domain in data.domains:
+        train, test = data.rows("train", [domain])["time"], data.rows("test", [domain])["time"]
+        assert train.max() <= test.min()  # type: ignore[operator]
+
+
+def test_labels_and_the_middle_rating(prepared: Prepare) -> None:
+    rows: list[Row] = [("a", "u", f"i{n}", n, float(n % 5 + 1)) for n in range(10)]
+    assert all_rows(prepared(rows))["label"].to_list() == [0, 0, 0, 1, 1] * 2
+    dropped = prepared(rows, middle="drop")
+    assert all_rows(dropped)["label"].to_list() == [0, 0, 1, 1] * 2
+    assert [step.rows["a"] for step in dropped.manifest.steps if "middle" in step.name] == [8]
+
+
+def test_repeats_go_once_and_are_counted(prepared: Prepare) -> None:
+    rows = [*ROWS, ("a", "u0", "i0", 1000, 5.0)]
+    data = prepared(rows)
+    assert all_rows(data).height == 40
+    assert all_rows(data).filter(domain="a", user="u0", item="i0", time=1000)["label"].to_list() == [0]
+    problem = data.manifest.problems[0]
+    assert (problem.count, problem.domain, problem.error) == (1, "a", False)
+    assert all_rows(prepared(rows, dedupe=False)).height == 41
+
+
+def test_every_row_is_explained(prepared: Prepare) -> None:
+    data = prepared([*ROWS, ROWS[0], ("b", "u9", "unknown", 1, 5.0)], items=[f"i{n}" for n in range(7)])
+    steps = {step.name: sum(step.rows.values()) for step in data.manifest.steps}
+    left_out = sum(p.count for p in data.manifest.problems if p.table == "interactions")
+    assert steps["read"] - left_out == steps["train"] + steps["valid"] + steps["test"] == 40
+
+
+def test_rows_of_unknown_items_are_bad(prepared: Prepare) -> None:
+    rows: list[Row] = [*ROWS, ("a", "u0", "unheard-of", 1, 5.0)]
+    problem = prepared(rows, items=[f"i{n}" for n in range(7)]).manifest.problems[0]
+    assert problem.error
+    assert problem.examples == ("user u0, item unheard-of, time 1",)
+    with pytest.raises(DataError, match="item unheard-of"):
+        prepared(rows, items=[f"i{n}" for n in range(7)], strict=True, out="strict")
+
+
+def test_incomplete_rows_of_a_source_are_bad(prepared: Prepare) -> None:
+    broken = [(*ROWS[0][:4], None), ("a", None, "i0", 5, 1.0), ("b", "u0", "i0", None, 1.0)]
+    data = prepared([*ROWS, *broken])
+    assert [(p.domain, p.count, p.error) for p in data.manifest.problems] == [("a", 2, True), ("b", 1, True)]
+    assert all_rows(data).height == 40
+
+
+def test_a_source_without_a_column_is_named(raw: Path) -> None:
+    class NoTime(FrameSource):
+        def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
+            return self.rows.lazy().drop("time")
+
+    with pytest.raises(PluginError, match="interactions have no column 'time'"):
+        prepare(NoTime(ROWS), raw, raw.parent / "out", source_name="frames")
+
+
+def test_limit_takes_the_latest_rows_of_each_domain(prepared: Prepare) -> None:
+    data = prepared(ROWS)
+    full, limited = data.rows("train"), data.rows("train", limit=3)
+    assert limited["row_id"].to_list() == [13, 14, 15, 33, 34, 35]
+    assert set(limited["row_id"]) <= set(full["row_id"])
+    assert data.rows("train", ["b"], limit=2)["row_id"].to_list() == [34, 35]
+
+
+def test_an_unknown_domain_is_named_with_the_known_ones(prepared: Prepare) -> None:
+    with pytest.raises(DataError, match=r"no domain 'c': it has a, b"):
+        prepared(ROWS).rows("test", ["c"])
+
+
+def test_the_order_of_the_files_rows_changes_nothing(prepared: Prepare) -> None:
+    first, second = (
+        prepared(ROWS, out="one"),
+        prepared(sorted(ROWS, key=lambda row: (row[0], row[2])), out="two"),
+    )
+    assert first.fingerprint == second.fingerprint
+    assert rows_hash(first.rows("test")) == rows_hash(second.rows("test"))
+
+
+def test_fingerprint_and_test_hash_follow_the_content(prepared: Prepare) -> None:
+    first = prepared(ROWS)
+    other_label = prepared([*ROWS[:-1], (*ROWS[-1][:4], 1.0)], out="label")
+    assert other_label.fingerprint != first.fingerprint
+    assert rows_hash(other_label.rows("test")) != rows_hash(first.rows("test"))
+    shorter = prepared(ROWS, out="window", window=1)
+    assert shorter.fingerprint != first.fingerprint
+    assert rows_hash(shorter.rows("test")) == rows_hash(first.rows("test"))
+
+
+def test_the_fingerprint_is_the_same_on_every_machine(prepared: Prepare) -> None:
+    assert prepared(ROWS).fingerprint == "09449503211773161b5d9a882c9d85b858b476ea09a6e98ad9a596c1e5874212"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "input.txt").write_text("1")
+    return tmp_path / "raw"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, DataError, MemoryError])
+def test_a_preparation_that_dies_leaves_nothing(
+    raw: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    def die(*args: object) -> None:
+        raise fault("in the middle")
+
+    monkeypatch.setattr(module, "write_dataset", die)
+    with pytest.raises(fault):
+        prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
+    assert names(raw.parent) == ["raw"]
+
+
+def test_what_a_killed_process_left_is_cleared_away(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    dead = raw.parent / f".out.{socket.gethostname()}.999999999"
+    alive = raw.parent / f".out.{socket.gethostname()}.{os.getppid()}"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "train.parquet").write_text("half")
+    prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
+    assert names(raw.parent) == [alive.name, "out", "raw"]
+
+
+def test_the_same_again_is_already_prepared(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = raw.parent / "out"
+    prepare(FrameSource(ROWS), raw, out, source_name="frames")
+    monkeypatch.setattr(module, "write_dataset", lambda *args: pytest.fail("prepared twice"))
+    told: list[str] = []
+    prepare(FrameSource(ROWS), raw, out, source_name="frames", progress=told.append)
+    assert told[-1].startswith("already prepared")
+
+
+def test_another_preparation_needs_overwrite(raw: Path) -> None:
+    out = raw.parent / "out"
+    first = prepare(FrameSource(ROWS), raw, out, source_name="frames")
+    (raw / "input.txt").write_text("2")
+    with pytest.raises(DataError, match="--overwrite"):
+        prepare(FrameSource(ROWS), raw, out, source_name="frames")
+    assert PreparedDataset.open(out).fingerprint == first.fingerprint
+    prepare(FrameSource(ROWS[:-1]), raw, out, source_name="frames", overwrite=True)
+    assert PreparedDataset.open(out).fingerprint != first.fingerprint
+    assert names(raw.parent) == ["out", "raw"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(raw: Path) -> None:
+    with pytest.raises(DataError, match="not a prepared dataset"):
+        prepare(FrameSource(ROWS), raw, raw, source_name="frames", overwrite=True)
+    assert (raw / "input.txt").read_text() == "1"
+
+
+def test_an_unwritable_place_is_one_sentence(raw: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        prepare(FrameSource(ROWS), raw, raw / "input.txt" / "out", source_name="frames")
+
+
+def test_no_usable_row_is_an_error(raw: Path) -> None:
+    with pytest.raises(DataError, match="no usable row"):
+        prepare(FrameSource(ROWS, items=["other"]), raw, raw.parent / "out", source_name="frames")
+    assert names(raw.parent) == ["raw"]
+
+
+def test_an_empty_split_is_noted(prepared: Prepare) -> None:
+    reasons = [problem.reason for problem in prepared(ROWS[:2]).manifest.problems]
+    assert reasons == ["no rows in the split 'valid'"]
+
+
+def test_opening_says_what_is_wrong(tmp_path: Path, prepared: Prepare) -> None:
+    with pytest.raises(DataError, match="not a prepared dataset"):
+        PreparedDataset.open(tmp_path)
+    data = prepared(ROWS)
+    manifest = data.path / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text.replace('"format": 1', '"format": 0'))
+    with pytest.raises(DataError, match="format 0, this ctrbench reads format 1"):
+        PreparedDataset.open(data.path)
+    manifest.write_text(text.replace('"synthetic": false', '"synthetic": "?"'))
+    with pytest.raises(DataError, match="damaged \\(at synthetic\\)"):
+        PreparedDataset.open(data.path)
+    manifest.write_text(text[:50])
+    with pytest.raises(DataError, match="cannot be read"):
+        PreparedDataset.open(data.path)
+
+
+def test_shares_must_leave_test_rows() -> None:
+    with pytest.raises(ValueError, match="leave no test rows"):
+        PrepareOptions(train=0.9, valid=0.1)
+
+
+def test_strict_stops_at_the_first_bad_row_only() -> None:
+    problems = Problems(strict=True)
+    problems.add("a note", 3, error=False)
+    problems.add("nothing", 0)
+    with pytest.raises(DataError, match=r"f\.json:7: \{: broken"):
+        problems.add("broken", 1, examples=["f.json:7: {"])

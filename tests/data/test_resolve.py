@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from ctrbench import registry
+from ctrbench.data.resolve import cache_dir, load_source, open_dataset
+from ctrbench.errors import ConfigError, CtrbenchError, DataError
+
+from .conftest import FrameSource, Prepare
+
+ROWS = [("a", f"u{n}", "i", n, 5.0) for n in range(10)]
+
+
+class Automatic(FrameSource):
+    class Options(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        scale: int = 1
+
+    automatic: ClassVar = True
+    downloads: ClassVar[list[Path]] = []
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(ROWS)
+        self.options = options
+
+    def download(self, root: Path) -> None:
+        self.downloads.append(root)
+
+
+class Manual(Automatic):
+    automatic: ClassVar = False
+
+
+@pytest.fixture(autouse=True)
+def _sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known: Mapping[str, type] = {"automatic": Automatic, "manual": Manual}
+    monkeypatch.setattr(registry, "names", lambda kind: sorted(known))
+    monkeypatch.setattr(registry, "load", lambda kind, name: known[name])
+    monkeypatch.setenv("CTRBENCH_CACHE", str(tmp_path / "cache"))
+    Automatic.downloads.clear()
+
+
+def test_a_prepared_folder_is_opened(prepared: Prepare) -> None:
+    data = prepared(ROWS)
+    assert open_dataset(data.path).fingerprint == data.fingerprint
+
+
+def test_an_automatic_source_is_prepared_once_per_options() -> None:
+    first = open_dataset("automatic")
+    assert open_dataset("automatic").path == first.path
+    assert first.path.is_relative_to(cache_dir())
+    assert len(Automatic.downloads) == 1
+    assert open_dataset("automatic", options={"scale": 2}).path != first.path
+
+
+def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+    for name, says in (
+        ("manual", "ctrbench data prepare manual --root"),
+        ("automatc", "Did you mean 'automatic'"),
+        (str(tmp_path), "not a prepared dataset"),
+    ):
+        with pytest.raises(DataError, match=says):
+            open_dataset(name)
+
+
+def test_a_wrong_option_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no option 'scal'\. Did you mean 'scale'"):
+        load_source("automatic", {"scal": 2})
+    with pytest.raises(CtrbenchError, match=r"option scale: .*valid integer"):
+        load_source("automatic", {"scale": "big"})

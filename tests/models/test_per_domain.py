@@ -1,0 +1,55 @@
+"""Routing: cost follows the rows, each row meets only its own network, order is kept."""
+
+import torch
+from torch import nn
+
+from ctrbench.features.batch import Batch
+from ctrbench.models.per_domain import PerDomain
+
+DOMAINS = ("a", "b", "c")
+
+
+class Counting(nn.Module):
+    """x -> factor x, and how many rows it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.randn(()))
+        self.rows = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.rows += len(x)
+        return x * self.factor
+
+
+def batch_of(domain: list[int]) -> Batch:
+    count = len(domain)
+    return Batch({}, torch.tensor(domain), DOMAINS, torch.zeros(count), torch.arange(count))
+
+
+def test_each_row_goes_through_its_own_network_only():
+    part = PerDomain(Counting, DOMAINS)
+    domain = [2, 0, 0, 2, 2]
+    x = torch.randn(5, 3)
+    out = part(batch_of(domain), x)
+    for row, index in enumerate(domain):
+        torch.testing.assert_close(out[row], x[row] * part[DOMAINS[index]].factor)
+    assert [part[name].rows for name in DOMAINS] == [2, 0, 3]
+
+
+def test_an_absent_domain_gets_no_gradient_at_all():
+    part = PerDomain(Counting, DOMAINS)
+    part(batch_of([0, 2, 0]), torch.randn(3, 2)).sum().backward()
+    assert part["b"].factor.grad is None
+    assert part["a"].factor.grad is not None
+
+
+def test_groups_hold_every_row_once_in_order():
+    groups = dict(batch_of([1, 0, 1, 1]).by_domain())
+    assert {name: rows.tolist() for name, rows in groups.items()} == {"a": [1], "b": [0, 2, 3]}
+
+
+def test_as_domain_routes_the_same_rows_elsewhere():
+    part = PerDomain(Counting, DOMAINS)
+    x = torch.randn(3, 2)
+    torch.testing.assert_close(part(batch_of([0, 1, 2]).as_domain("b"), x), x * part["b"].factor)

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ctrbench.data.describe import describe
+from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.store import PreparedDataset
+from ctrbench.errors import DataError
+from ctrbench_plugins.datasets.amazon2018 import Amazon2018
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "amazon2018"
+DAY = 86_400
+
+absent = pytest.mark.skipif(not REAL.is_dir(), reason=f"the published Amazon files are not at {REAL}")
+
+
+def review(user: str, asin: str, day: int, rating: Any = 5.0) -> dict[str, Any]:
+    return {
+        "overall": rating,
+        "reviewerID": user,
+        "asin": asin,
+        "unixReviewTime": day * DAY,
+        "reviewText": 'a "b"\n',
+    }
+
+
+def product(asin: str, **values: Any) -> dict[str, Any]:
+    base = {
+        "asin": asin,
+        "title": f"Title of {asin}",
+        "brand": "Brand",
+        "price": "$9.99",
+        "rank": "1 in Gifts",
+    }
+    return {**base, **values}
+
+
+def write(path: Path, rows: Iterable[dict[str, Any] | str]) -> None:
+    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+REVIEWS = [review(f"U{n % 3}", f"P{n % 5}", n // 2, float(n % 5 + 1)) for n in range(20)]
+PRODUCTS = [product(f"P{n}") for n in range(5)]
+
+Make = Callable[..., PreparedDataset]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "raw"
+    root.mkdir()
+    write(root / "Gift_Cards.json.gz", REVIEWS)
+    write(root / "meta_Gift_Cards.json.gz", PRODUCTS)
+    return root
+
+
+@pytest.fixture
+def make(root: Path) -> Make:
+    def prepared(
+        *, strict: bool = False, general: dict[str, Any] | None = None, **options: Any
+    ) -> PreparedDataset:
+        source = Amazon2018(Amazon2018.Options(**options))
+        preparation = PrepareOptions(**(general or {}))
+        out = root.parent / "out"
+        return prepare(
+            source, root, out, preparation, strict=strict, overwrite=True, source_name="amazon2018"
+        )
+
+    return prepared
+
+
+def reasons(data: PreparedDataset) -> dict[str, tuple[int, str]]:
+    return {p.reason: (p.count, p.examples[0]) for p in data.manifest.problems}
+
+
+def item(data: PreparedDataset, name: str) -> dict[str, Any]:
+    return data.items.filter(item=name).to_dicts()[0]
+
+
+def test_rows_items_and_prompts(make: Make) -> None:
+    data = make()
+    assert data.counts("train") == {"gift_cards": 16}
+    assert data.manifest.domains == {"gift_cards": "Gift Cards"}
+    assert item(data, "P1") == {
+        "item": "P1",
+        "item_index": 1,
+        "title": "Title of P1",
+        "brand": "Brand",
+        "price": 9.99,
+        "price_text": "9.99$",
+    }
+    assert [file.path for file in data.manifest.inputs] == ["Gift_Cards.json.gz", "meta_Gift_Cards.json.gz"]
+    assert set(data.manifest.prompts) == {"default", "paper"}
+
+
+def test_bad_rows_are_counted_by_reason_and_named_by_file_and_line(root: Path, make: Make) -> None:
+    write(
+        root / "Gift_Cards.json.gz",
+        [
+            *REVIEWS[:4],
+            '{"overall": 5.0, "reviewerID": "U1", "asin": "P1", "unixReviewTime": 86400',
+            {**REVIEWS[0], "reviewerID": None},
+            {"overall": 5.0, "asin": "P1", "unixReviewTime": 1},
+            review("U1", "P1", 9, "five"),
+            review("U1", "P1", 9, 17),
+            {**REVIEWS[0], "unixReviewTime": "yesterday"},
+            {**REVIEWS[0], "asin": " "},
+            review("U1", "unheard-of", 9),
+            "",
+            *REVIEWS[4:],
+        ],
+    )
+    data = make()
+    found = reasons(data)
+    assert {reason: count for reason, (count, _) in found.items()} == {
+        "broken JSON line": 1,
+        "row without reviewerID": 2,
+        "rating is not a number from 1 to 5": 2,
+        "unixReviewTime is not a number of seconds": 1,
+        "row without asin": 1,
+        "unknown item: no row in the items table": 1,
+    }
+    assert found["broken JSON line"][1].startswith('Gift_Cards.json.gz:5: {"overall": 5.0')
+    assert found["rating is not a number from 1 to 5"][1].startswith(
+        'Gift_Cards.json.gz:8: {"overall": "five"'
+    )
+    assert found["unknown item: no row in the items table"][1].startswith(
+        "Gift_Cards.json.gz:12: user U1, item unh"
+    )
+    assert [step.rows["gift_cards"] for step in data.manifest.steps[:3]] == [28, 21, 20]
+
+
+@pytest.mark.parametrize("bad", ['{"broken', review("U", "P1", 1, "five"), review("U", "nowhere", 1)])
+def test_strict_makes_the_first_bad_row_the_error(root: Path, make: Make, bad: Any) -> None:
+    write(root / "Gift_Cards.json.gz", [REVIEWS[0], bad])
+    with pytest.raises(DataError, match=r"^Gift_Cards\.json\.gz:2: "):
+        make(strict=True)
+    assert not (root.parent / "out").exists()
+
+
+def test_metadata_as_dirty_as_the_real_one(root: Path, make: Make) -> None:
+    products = [
+        product("P0", title="Tom &amp;amp; Jerry <b>Card</b>", price="$1,299.00", rank=["a list"], brand=""),
+        product("P1", title="var x = (new Date()).getTime();", price=".a-box{width:1px}"),
+        product("P2", price="$10.00 - $20.00", brand="by\n    \n    Acme"),
+        {"asin": "P3"},
+        product("P4", title=["Listed title"], price=""),
+        product("P0", title="A second P0"),
+        {"title": "no asin"},
+    ]
+    write(root / "meta_Gift_Cards.json.gz", products)
+    data = make()
+    assert [item(data, f"P{n}")["title"] for n in range(5)] == [
+        "Tom & Jerry Card",
+        None,
+        "Title of P2",
+        None,
+        "Listed title",
+    ]
+    assert data.items["price"].to_list() == [1299.0, None, 15.0, None, None]
+    assert [item(data, f"P{n}")["brand"] for n in (0, 2, 3)] == [None, "by Acme", None]
+    found = reasons(data)
+    assert found["title holds page code: unknown"][0] == 1
+    assert found["price is not readable: unknown"] == (1, "meta_Gift_Cards.json.gz:2: .a-box{width:1px}")
+    assert found["item described again: the first description stands"][0] == 1
+    assert found["product without asin"][0] == 1
+
+
+def test_the_published_codes_prices(root: Path, make: Make) -> None:
+    prices = ["$10.00", "$20.00", "$10.00 - $99.00", "", "$1,000.00"]
+    write(root / "meta_Gift_Cards.json.gz", [product(f"P{n}", price=price) for n, price in enumerate(prices)])
+    assert make(price="mean").items["price"].to_list() == [10.0, 20.0, 15.0, 15.0, 15.0]
+
+
+def test_the_first_domain_describes_an_item_of_two(root: Path, make: Make) -> None:
+    write(root / "AMAZON_FASHION_5.json", [review("U1", "P1", n) for n in range(10)])
+    write(root / "meta_AMAZON_FASHION.json", [product("P1", title="From fashion")])
+    data = make()
+    assert data.domains == ("fashion", "gift_cards")
+    assert data.manifest.domains["fashion"] == "Amazon Fashion"
+    assert item(data, "P1")["title"] == "From fashion"
+
+
+def test_any_category_the_papers_first(root: Path, make: Make) -> None:
+    for name in ("Appliances", "Digital_Music"):
+        write(root / f"{name}.json", [review("U1", f"{name}{n}", n) for n in range(10)])
+        write(root / f"meta_{name}.json", [product(f"{name}{n}") for n in range(10)])
+    assert make().domains == ("gift_cards", "digital_music", "appliances")
+    assert make(categories="appliances, Gift_Cards").domains == ("gift_cards", "appliances")
+    with pytest.raises(DataError, match=r"'books'.*it has Gift_Cards, Digital_Music, Appliances"):
+        make(categories="books")
+
+
+def test_histories_cross_domains(root: Path, make: Make) -> None:
+    write(root / "All_Beauty.json", [review("U0", "B1", 0), review("U0", "B2", 1)])
+    write(root / "meta_All_Beauty.json", [product("B1"), product("B2")])
+    rows = make().rows("test", ["gift_cards"]).filter(user="U0")
+    assert {"B1", "B2"} & set(rows["history"].explode())
+    own = make(general={"history": "domain"}).rows("test", ["gift_cards"])
+    assert not {"B1", "B2"} & set(own["history"].explode())
+
+
+def test_all_reviews_are_preferred_to_the_5core(root: Path, make: Make) -> None:
+    write(root / "Gift_Cards_5.json.gz", REVIEWS[:10])
+    assert sum(make().manifest.steps[0].rows.values()) == 20
+    assert sum(make(reviews="5core").manifest.steps[0].rows.values()) == 10
+
+
+def test_missing_metadata_is_an_error_unless_allowed(root: Path, make: Make) -> None:
+    (root / "meta_Gift_Cards.json.gz").unlink()
+    with pytest.raises(DataError, match=r"meta_Gift_Cards\.json\.gz"):
+        make()
+    data = make(missing_meta="allow")
+    assert data.items.drop("item", "item_index").null_count().row(0) == (5, 5, 5, 5)
+    assert sum(data.counts("test").values()) == 2
+
+
+def test_plain_and_gzip_files_give_one_fingerprint(root: Path, make: Make) -> None:
+    zipped = make()
+    for path in list(root.iterdir()):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    plain = make()
+    assert plain.fingerprint == zipped.fingerprint
+    assert plain.manifest.inputs != zipped.manifest.inputs
+
+
+def test_files_that_cannot_be_used_are_one_sentence(root: Path, make: Make) -> None:
+    reviews = root / "Gift_Cards.json.gz"
+    whole = reviews.read_bytes()
+    for content, says in (
+        (whole[: len(whole) // 2], "cannot be read"),
+        (b"", "is empty"),
+        (gzip.compress(b""), "is empty"),
+        (b'{"reviewerID": "\xff"}\n', "cannot be read"),
+        (b"[1, 2]\nnull\n", "no usable row"),
+    ):
+        reviews.write_bytes(content)
+        with pytest.raises(DataError, match=says) as caught:
+            make()
+        assert "\n" not in str(caught.value)
+        assert not (root.parent / "out").exists()
+
+
+def test_folders_without_reviews(root: Path, tmp_path: Path) -> None:
+    for folder, says in ((root / "nowhere", "not a folder"), (tmp_path, "no review file")):
+        with pytest.raises(DataError, match=says):
+            Amazon2018().inputs(folder)
+
+
+@absent
+@pytest.mark.real_data
+def test_real_gift_cards(tmp_path: Path) -> None:
+    source = Amazon2018(Amazon2018.Options(categories=("gift_cards",)))
+    data = prepare(source, REAL, tmp_path / "out", source_name="amazon2018")
+    assert [sum(step.rows.values()) for step in data.manifest.steps] == [
+        2972,
+        2972,
+        2972,
+        2969,
+        2375,
+        297,
+        297,
+    ]
+    assert data.items.height == 1547
+    assert data.items.select(pl.col("title", "brand").str.contains("<|getTime|  ").any()).row(0) == (
+        False,
+        False,
+    )
+    assert data.items["price"].is_between(0, 2000).all()
+    sections = {section.title: section for section in describe(data).sections}
+    assert sections["Sizes (Table II)"].rows[-1][:4] == ["all", 458, 148, 2969]
+
+
+@absent
+@pytest.mark.real_data
+def test_real_all_beauty_needs_its_metadata(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="meta_All_Beauty"):
+        prepare(Amazon2018(), REAL, tmp_path / "out", source_name="amazon2018")
+    allowed = Amazon2018(Amazon2018.Options(missing_meta="allow"))
+    data = prepare(allowed, REAL, tmp_path / "out", source_name="amazon2018")
+    repeats = [p.count for p in data.manifest.problems if p.domain == "all_beauty" and "repeated" in p.reason]
+    assert repeats == [1108]

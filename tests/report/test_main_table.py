@@ -1,0 +1,185 @@
+import pytest
+
+from ctrbench.errors import DataError
+from ctrbench.report.tables import build
+from tests.fakes import D3, FakeData, failed_record, make_plan, make_record, register_models, table
+
+
+@pytest.fixture(autouse=True)
+def _models(monkeypatch):
+    register_models(monkeypatch)
+
+
+def records_of(plan, **auc):
+    """A done record per run; `auc` gives a model's value on all its domains."""
+    return [
+        make_record(run, {(domain, "own"): auc.get(run.spec.model, 0.6) for domain in run.spec.domains})
+        for run in plan.runs
+    ]
+
+
+def made(plan, records):
+    return build(plan.table, plan, records)
+
+
+def column(built, title, group="Fashion"):
+    index = next(i for i, c in enumerate(built.columns) if (c.title, c.group) == (title, group))
+    return {row.name: row.cells[index] for row in built.rows}
+
+
+def entry(built, model, domain="fashion"):
+    return next(e for e in built.entries if (e.row, e.domain) == (model, domain))
+
+
+def test_each_domains_auc_of_a_single_domain_model_is_from_that_domains_run():
+    plan = make_plan()
+    values = dict(zip(D3, (0.61, 0.62, 0.63), strict=True))
+    records = [make_record(run, {(d, "own"): values[d] for d in run.spec.domains}) for run in plan.runs]
+    built = made(plan, records)
+    assert {d: entry(built, "single", d).values["auc"] for d in D3} == values
+
+
+def test_a_rows_cost_is_the_sum_over_its_runs_and_its_speed_that_of_all_rows():
+    plan = make_plan()
+    records = records_of(plan)
+    records[0].cost.train_seconds, records[0].cost.rows_per_s = 30.0, 10.0
+    cost = entry(made(plan, records), "single").model
+    assert cost["parameters"] == 3000
+    assert cost["train_seconds"] == 50.0
+    assert cost["rows_per_s"] == pytest.approx((300 + 500 + 500) / 50)
+
+
+def test_cost_is_a_mean_over_seeds():
+    plan = make_plan(seeds=[0, 1])
+    assert entry(made(plan, records_of(plan)), "single").model["parameters"] == 3000
+
+
+def test_best_and_second_are_marked_without_oracle_and_published():
+    plan = make_plan(spec=table(published={"single": {"fashion": 0.99}}))
+    records = records_of(plan, single=0.61, multi=0.63, language=0.62)
+    records[0] = make_record(plan.runs[0], {("fashion", "own"): 0.61, ("fashion", "oracle"): 0.9})
+    built = made(plan, records)
+    assert {name: cell.style for name, cell in column(built, "AUC").items()} == {
+        "single": "",
+        "multi": "best",
+        "language": "second",
+        "oracle": "muted",
+    }
+    assert column(built, "paper")["single"].style == "muted"
+    assert column(built, "AUC")["oracle"].text == "0.9000"
+    assert entry(built, "multi").values["oracle_auc"] == 0.9
+
+
+def test_without_an_oracle_there_is_no_such_row():
+    plan = make_plan()
+    assert [row.name for row in made(plan, records_of(plan)).rows] == ["single", "multi", "language"]
+
+
+def test_over_seeds_there_are_mean_and_deviation_and_relaimpr_is_of_means():
+    plan = make_plan(seeds=[0, 1])
+    value = {0: {"multi": 0.60, "language": 0.70}, 1: {"multi": 0.62, "language": 0.72}}
+    records = [
+        make_record(
+            run, {(d, "own"): value[run.spec.seed].get(run.spec.model, 0.6) for d in run.spec.domains}
+        )
+        for run in plan.runs
+    ]
+    built = made(plan, records)
+    assert entry(built, "multi").values["auc"] == pytest.approx(0.61)
+    assert entry(built, "multi").values["auc_std"] == pytest.approx(0.01 * 2**0.5)
+    assert entry(built, "multi").values["relaimpr"] == pytest.approx(((0.71 - 0.5) / (0.61 - 0.5) - 1) * 100)
+    assert column(built, "AUC")["multi"].detail == "±0.0141"
+
+
+def test_the_published_value_and_the_difference_from_it_stand_beside():
+    spec = table(published={"multi": dict.fromkeys(D3, 0.65)})
+    plan = make_plan(spec=spec)
+    cell = column(made(plan, records_of(plan, multi=0.66)), "paper")["multi"]
+    assert (cell.text, cell.detail) == ("0.6500", "+0.0100")
+
+
+def test_published_values_of_other_domains_are_not_shown():
+    spec = table(published={"multi": {"fashion": 0.65}})
+    plan = make_plan(spec=spec, domains=["fashion", "gift_cards"])
+    built = made(plan, records_of(plan))
+    assert "paper" not in [c.title for c in built.columns]
+    assert entry(built, "multi").values["published_auc"] is None
+
+
+def test_a_failed_run_shows_as_failed_with_its_error_and_the_rest_stands():
+    plan = make_plan()
+    records = records_of(plan)
+    records[1] = failed_record(plan.runs[1], "out of memory\nat line 3")
+    built = made(plan, records)
+    cells = [
+        column(built, "AUC", group)["single"] for group in ("Fashion", "Musical Instruments", "Gift Cards")
+    ]
+    assert [cell.text for cell in cells] == ["0.6000", "failed", "0.6000"]
+    assert built.footnotes == ["single on musical_instruments, seed 0, failed: out of memory at line 3"]
+    assert cells[1].footnotes == [1]
+    assert entry(built, "single", "musical_instruments").values["status"] == "failed"
+
+
+def test_with_a_failed_seed_the_others_mean_is_shown_and_footnoted():
+    plan = make_plan(seeds=[0, 1])
+    records = records_of(plan)
+    records[-1] = failed_record(plan.runs[-1])
+    cell = column(made(plan, records), "AUC")["language"]
+    assert cell.text == "0.6000"
+    assert cell.footnotes
+
+
+def test_a_failed_reference_leaves_no_relaimpr():
+    plan = make_plan()
+    records = [*records_of(plan)[:-1], failed_record(plan.runs[-1])]
+    assert column(made(plan, records), "RelaImpr")["single"].text == "-"
+
+
+def test_without_the_reference_there_is_no_relaimpr_column():
+    plan = make_plan(models=["single", "multi"])
+    assert "RelaImpr" not in [c.title for c in made(plan, records_of(plan)).columns]
+
+
+def test_missing_runs_show_as_a_dash():
+    plan = make_plan()
+    built = made(plan, [None] * len(plan.runs))
+    assert {cell.text for cell in column(built, "AUC").values()} == {"-"}
+    assert entry(built, "single").values["status"] == "missing"
+
+
+def test_an_auc_of_one_class_is_a_dash_with_a_reason():
+    plan = make_plan()
+    records = records_of(plan, multi=float("nan"))
+    built = made(plan, records)
+    assert column(built, "AUC")["multi"].text == "-"
+    assert built.footnotes == ["No AUC: the test rows are all of one class."]
+    assert entry(built, "multi").values["status"] == "done"
+
+
+def test_runs_that_were_scored_on_different_rows_are_refused():
+    plan = make_plan()
+    records = records_of(plan)
+    records[-1].rows.test_hash["gift_cards"] = "other rows"
+    with pytest.raises(
+        DataError, match=r"the test rows of 'gift_cards' differ between single .* and language"
+    ):
+        made(plan, records)
+
+
+def test_the_caption_says_what_the_numbers_are_worth():
+    data = FakeData(synthetic=True)
+    spec = table(profiles={"demo": {"note": "Small sizes."}}, notes=["A note."])
+    plan = make_plan(spec=spec, data=data, seeds=[0, 1], limit=70)
+    records = records_of(plan)
+    records[-1].notes.append("random backbone")
+    caption = "\n".join(made(plan, records).caption)
+    for part in (
+        "Dataset fake (ffffffffffff); synthetic: says nothing about real accuracy.",
+        "Profile demo. Small sizes.",
+        "seeds 0, 1 (mean ± standard deviation)",
+        "(--limit 70)",
+        "test fashion 50, musical_instruments 50, gift_cards 50",
+        "random backbone.",
+        "A note.",
+    ):
+        assert part in caption

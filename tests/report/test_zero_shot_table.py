@@ -1,0 +1,71 @@
+import pytest
+
+from ctrbench.report.tables import build
+from tests.fakes import D3, failed_record, make_plan, make_record, register_models
+
+TEST = dict(zip(D3, (0.51, 0.55, 0.52), strict=True))
+VALID = dict(zip(D3, (0.50, 0.51, 0.58), strict=True))
+TARGET = "all_beauty"
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    register_models(monkeypatch)
+    return make_plan("zero_shot")
+
+
+def records_of(plan):
+    auc = {("test", TARGET, head): value for head, value in TEST.items()}
+    auc |= {("valid", TARGET, head): value for head, value in VALID.items()}
+    auc |= {("test", TARGET, "mean"): 0.53, ("test", TARGET, "general"): 0.67}
+    return [make_record(run, auc) for run in plan.runs]
+
+
+def values(built, model):
+    return next(entry.values for entry in built.entries if entry.row == model)
+
+
+@pytest.mark.parametrize("model", ["single", "multi"])
+def test_candidates_give_best_mean_and_worst_and_the_one_chosen_on_validation(plan, model):
+    found = values(build(plan.table, plan, records_of(plan)), model)
+    assert (found["best_auc"], found["best_head"]) == (0.55, "musical_instruments")
+    assert found["mean_auc"] == pytest.approx(sum(TEST.values()) / 3)
+    assert found["worst_auc"] == 0.51
+    assert (found["chosen_auc"], found["chosen_head"]) == (0.52, "gift_cards")
+
+
+def test_only_a_multi_domain_model_has_an_average_of_its_heads(plan):
+    built = build(plan.table, plan, records_of(plan))
+    averaged = [values(built, model)["averaged_auc"] for model in ("single", "multi", "language")]
+    assert averaged == [None, 0.53, None]
+
+
+def test_a_general_network_is_the_only_candidate(plan):
+    built = build(plan.table, plan, records_of(plan))
+    found = values(built, "language")
+    assert found["chosen_auc"] == found["best_auc"] == 0.67
+    assert found["chosen_head"] == "general"
+    row = next(row for row in built.rows if row.name == "language")
+    assert [cell.text for cell in row.cells[:5]] == ["0.6700", "", "", "0.6700", ""]
+
+
+def test_the_layout_has_five_columns_per_target_and_the_cost(plan):
+    built = build(plan.table, plan, records_of(plan))
+    assert [(c.group, c.title) for c in built.columns[:5]] == [
+        ("All Beauty", title) for title in ("best", "mean", "worst", "chosen", "averaged")
+    ]
+
+
+def test_a_failed_candidate_is_footnoted_and_the_others_count(plan):
+    records = records_of(plan)
+    records[1] = failed_record(plan.runs[1])
+    built = build(plan.table, plan, records)
+    assert values(built, "single")["best_auc"] == 0.52
+    assert values(built, "single")["status"] == "failed"
+    assert built.footnotes == ["single on musical_instruments, seed 0, failed: it broke"]
+
+
+def test_missing_runs_show_as_a_dash(plan):
+    built = build(plan.table, plan, [None] * len(plan.runs))
+    assert values(built, "multi")["status"] == "missing"
+    assert built.rows[0].cells[0].text == "-"

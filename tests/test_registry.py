@@ -1,0 +1,78 @@
+import pytest
+
+from ctrbench import registry
+from ctrbench.errors import PluginError
+from tests.fakes import FAKES, entry, register, register_models
+
+
+def test_plugins_are_listed_without_importing_them(monkeypatch):
+    register(monkeypatch, entry("ctrbench.models", "broken", "no_such_module:Model"))
+    assert registry.names("models") == ["broken"]
+
+
+def test_a_plugin_loads_the_object_it_points_to(monkeypatch):
+    register_models(monkeypatch)
+    assert registry.load("models", "single").__name__ == "Single"
+
+
+def test_a_typo_gets_the_nearest_name(monkeypatch):
+    register_models(monkeypatch)
+    with pytest.raises(PluginError, match=r"^unknown model 'singel'\. Did you mean 'single'\?$"):
+        registry.find("models", "singel")
+
+
+def test_dashes_and_capitals_are_near(monkeypatch):
+    register(monkeypatch, entry("ctrbench.models", "uni_ctr", FAKES["single"]))
+    with pytest.raises(PluginError, match="Did you mean 'uni_ctr'"):
+        registry.find("models", "Uni-CTR")
+
+
+def test_a_name_like_no_other_gets_all_names(monkeypatch):
+    register_models(monkeypatch)
+    with pytest.raises(PluginError, match=r"Known: language, multi, single\."):
+        registry.find("models", "xyz")
+
+
+def test_two_distributions_with_one_name_are_both_named(monkeypatch):
+    ours = entry("ctrbench.models", "same", FAKES["single"], "ours")
+    theirs = entry("ctrbench.models", "same", FAKES["multi"], "theirs")
+    register(monkeypatch, ours, theirs)
+    with pytest.raises(PluginError, match=r"'same' is claimed by ours 1\.0 .* and theirs 1\.0"):
+        registry.find("models", "same")
+    assert [plugin.distribution for plugin in registry.plugins("models")] == ["ours", "theirs"]
+
+
+def test_a_collision_does_not_touch_other_names(monkeypatch):
+    same = [entry("ctrbench.models", "same", value) for value in FAKES.values()]
+    register(monkeypatch, *same, entry("ctrbench.models", "other", FAKES["single"]))
+    assert registry.load("models", "other").__name__ == "Single"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("no_such_module:Model", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("tests.fakes:Missing", "AttributeError"),
+        ("exploding_plugin:Model", "RuntimeError: boom"),
+        ("leaving_plugin:Model", "SystemExit"),
+    ],
+)
+def test_a_broken_plugin_is_one_sentence_with_plugin_distribution_and_fault(
+    monkeypatch, tmp_path, value, fault
+):
+    (tmp_path / "exploding_plugin.py").write_text("raise RuntimeError('boom\\nwith a second line')")
+    (tmp_path / "leaving_plugin.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register(monkeypatch, entry("ctrbench.models", "mine", value, "their-package"))
+    with pytest.raises(PluginError) as caught:
+        registry.load("models", "mine")
+    message = str(caught.value)
+    assert "'mine'" in message
+    assert "their-package 1.0" in message
+    assert fault in message
+    assert "\n" not in message
+
+
+def test_the_built_in_plugins_are_registered_as_a_strangers_would_be():
+    assert {"deepfm", "mmoe", "uni_ctr"} <= set(registry.names("models"))
+    assert {plugin.distribution for plugin in registry.plugins("models")} >= {"ctrbench"}
