@@ -9,41 +9,75 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ctrbench.backbones.files import BackboneFiles as BackboneFiles
-    from ctrbench.data.problems import Problems as Problems
+    from ctrbench.backbones.files import (
+        BackboneFiles as BackboneFiles,
+    )
+    from ctrbench.backbones.load import (
+        load_encoder as load_encoder,
+        load_tokenizer as load_tokenizer,
+        with_lora as with_lora,
+    )
+    from ctrbench.data.clean import (
+        clean_text as clean_text,
+        is_page_code as is_page_code,
+        price_text as price_text,
+        read_price as read_price,
+    )
+    from ctrbench.data.lines import (
+        examples as examples,
+        scan_json_lines as scan_json_lines,
+        scan_lines as scan_lines,
+        take_good as take_good,
+    )
+    from ctrbench.data.problems import (
+        Problems as Problems,
+    )
+    from ctrbench.data.source import (
+        DatasetSource as DatasetSource,
+        Field as Field,
+        Prompt as Prompt,
+    )
     from ctrbench.errors import (
         BackboneError as BackboneError,
-    )
-    from ctrbench.errors import (
         ConfigError as ConfigError,
-    )
-    from ctrbench.errors import (
         CtrbenchError as CtrbenchError,
-    )
-    from ctrbench.errors import (
         DataError as DataError,
-    )
-    from ctrbench.errors import (
         NoGeneralHead as NoGeneralHead,
-    )
-    from ctrbench.errors import (
         OutputError as OutputError,
-    )
-    from ctrbench.errors import (
         PluginError as PluginError,
-    )
-    from ctrbench.errors import (
         UnknownDomain as UnknownDomain,
     )
-    from ctrbench.features.batch import Batch as Batch
-    from ctrbench.features.ids import IdFeaturizer as IdFeaturizer
-    from ctrbench.features.ragged import Ragged as Ragged
-    from ctrbench.features.tokens import TextFeaturizer as TextFeaturizer
-    from ctrbench.models.contract import CTRModel as CTRModel
-    from ctrbench.models.layers.deepctr import deepctr_layers as deepctr_layers
-    from ctrbench.models.layers.embedding import FieldEmbedding as FieldEmbedding
-    from ctrbench.models.layers.mlp import mlp as mlp
-    from ctrbench.models.per_domain import PerDomain as PerDomain
+    from ctrbench.features.batch import (
+        Batch as Batch,
+    )
+    from ctrbench.features.featurizer import (
+        FeatureInfo as FeatureInfo,
+        Featurizer as Featurizer,
+    )
+    from ctrbench.features.ids import (
+        IdFeaturizer as IdFeaturizer,
+    )
+    from ctrbench.features.ragged import (
+        Ragged as Ragged,
+    )
+    from ctrbench.features.tokens import (
+        TextFeaturizer as TextFeaturizer,
+    )
+    from ctrbench.models.contract import (
+        CTRModel as CTRModel,
+    )
+    from ctrbench.models.layers.deepctr import (
+        deepctr_layers as deepctr_layers,
+    )
+    from ctrbench.models.layers.embedding import (
+        FieldEmbedding as FieldEmbedding,
+    )
+    from ctrbench.models.layers.mlp import (
+        mlp as mlp,
+    )
+    from ctrbench.models.per_domain import (
+        PerDomain as PerDomain,
+    )
 
 _WHERE = {
     "BackboneError": "ctrbench.errors:BackboneError",

@@ -136,14 +136,13 @@ def make_record(run: PlannedRun, auc: dict[tuple[str, ...], float], **changes: A
         value = auc.get((split, domain, head), auc.get((domain, head), 0.6))
         found = Metrics(auc=value, logloss=0.5, rows=50, positives=25)
         metrics.setdefault(split, {}).setdefault(domain, {})[head] = found
+    hashes = {domain: f"hash of {domain}" for domain in metrics["test"]}
     values: dict[str, Any] = {
         "id": run.spec.id,
         "status": "done",
         "spec": run.spec,
         "dataset": records.DatasetFacts(name="fake", fingerprint=run.spec.dataset),
-        "rows": Rows(
-            train=100, valid=10, test_hash={domain: f"hash of {domain}" for domain in metrics["test"]}
-        ),
+        "rows": Rows(train=100, valid=10, test_hash=hashes),
         "metrics": metrics,
         "cost": Cost(parameters=1000, parameters_trained=900, train_seconds=10.0, rows_per_s=50.0),
     }

@@ -36,15 +36,18 @@ def load_encoder(name: str) -> PreTrainedModel:
     import torch
 
     files = resolve(name)
+    without_weights = torch.get_default_device().type == "meta"
     if files.build is not None:
         encoder = files.build()[0]
     else:
         from transformers import AutoConfig, AutoModel
 
-        if torch.get_default_device().type == "meta":
+        if without_weights:
             encoder = AutoModel.from_config(_load(AutoConfig, files))
         else:
             encoder = _load(AutoModel, files, dtype=torch.float32)
+    if without_weights:
+        encoder.set_attn_implementation("eager")  # the others look at the mask's values
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
     encoder.config.use_cache = False

@@ -98,7 +98,7 @@ def _total(runs: Sequence[PlannedRun], estimates: Sequence[Estimate], done: Sequ
         f"steps {_sum([g.steps for g in guesses], lambda steps: f'{steps:,}')}, "
         f"FLOPs {_sum([g.flops for g in guesses], lambda flops: f'{flops:.1e}')}, "
         f"time {_sum([g.seconds for g in guesses], clock)}, "
-        f"memory at most {_largest([g.memory_bytes for g in guesses])}, "
+        f"memory {_largest([g.memory_bytes for g in guesses])}, "
         f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping."
     )
 
@@ -117,7 +117,9 @@ def _sum(values: Sequence[Any], show: Any) -> str:
 
 def _largest(values: Sequence[Any]) -> str:
     known = [value for value in values if value is not None]
-    return size(max(known)) if known else "unknown"
+    if not known:
+        return "unknown"
+    return f"{size(max(known))}{' or more' if len(known) < len(values) else ''}"
 
 
 def size(amount: float) -> str:

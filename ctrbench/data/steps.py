@@ -70,7 +70,8 @@ def target_of(rows: pl.LazyFrame) -> str:
 
 def drop_incomplete(counted: Counted, needed: Sequence[str]) -> None:
     """A source that leaves bad rows out itself can say more; what it lets through is caught here."""
-    whole = pl.all_horizontal(pl.col(column).is_not_null() for column in needed)
+    floats = [column for column in needed if counted.rows.schema[column].is_float()]
+    whole = pl.all_horizontal(pl.col(needed).is_not_null(), *(~pl.col(column).is_nan() for column in floats))
     counted.report(INCOMPLETE, counted.rows.filter(~whole), error=True)
     counted.keep("well-formed", whole)
 

@@ -34,12 +34,17 @@ def cost_columns() -> list[Column]:
 
 def cost_cells(cost: RowCost) -> list[Cell]:
     """Parameters, seconds of training, rows per second of training."""
-    seconds = "-" if cost.train_seconds is None else f"{cost.train_seconds:,.0f}"
     return [
         Cell(count(cost.parameters), cost.parameters),
-        Cell(seconds, cost.train_seconds),
+        Cell(_seconds(cost.train_seconds), cost.train_seconds),
         Cell(count(cost.rows_per_s), cost.rows_per_s),
     ]
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
 
 
 def cost_values(cost: RowCost) -> dict[str, Any]:

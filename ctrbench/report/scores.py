@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import fmean, stdev
 
 from ctrbench.bench.plan import ModelFacts, Plan, PlannedRun
@@ -125,12 +125,9 @@ def row_cost(scores: Scores, model: ModelFacts) -> RowCost:
         done = [record for record in found if record is not None and record.status == "done"]
         if done and len(done) == len(found):
             per_seed.append(_sum(done))
-    return RowCost(
-        *(
-            _mean([getattr(cost, key) for cost in per_seed])
-            for key in ("parameters", "parameters_trained", "train_seconds", "rows_per_s")
-        )
-    )
+    means = {key.name: _mean([getattr(cost, key.name) for cost in per_seed]) for key in fields(RowCost)}
+    whole = {key: round(value) for key, value in means.items() if "parameters" in key and value is not None}
+    return RowCost(**{**means, **whole})
 
 
 def _sum(records: Sequence[Record]) -> RowCost:

@@ -31,9 +31,14 @@ def test_a_killed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
     file = tmp_path / "deep" / "record.json"
     with records.atomic(file) as temporary:
         temporary.write_text("old")
-    with pytest.raises(KeyboardInterrupt), records.atomic(file) as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+
+    def killed():
+        with records.atomic(file) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
     assert file.read_text() == "old"
     assert list(file.parent.iterdir()) == [file]
 

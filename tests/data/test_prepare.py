@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from math import nan
 from pathlib import Path
 
 import polars as pl
@@ -82,9 +83,14 @@ def test_rows_of_unknown_items_are_bad(prepared: Prepare) -> None:
 
 
 def test_incomplete_rows_of_a_source_are_bad(prepared: Prepare) -> None:
-    broken = [(*ROWS[0][:4], None), ("a", None, "i0", 5, 1.0), ("b", "u0", "i0", None, 1.0)]
+    broken = [
+        (*ROWS[0][:4], None),
+        ("a", None, "i0", 5, 1.0),
+        ("b", "u0", "i0", None, 1.0),
+        ("b", "u0", "i0", 5, nan),
+    ]
     data = prepared([*ROWS, *broken])
-    assert [(p.domain, p.count, p.error) for p in data.manifest.problems] == [("a", 2, True), ("b", 1, True)]
+    assert [(p.domain, p.count, p.error) for p in data.manifest.problems] == [("a", 2, True), ("b", 2, True)]
     assert all_rows(data).height == 40
 
 

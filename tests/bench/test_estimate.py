@@ -1,0 +1,38 @@
+"""An estimate states what training would show, without training."""
+
+import pytest
+import torch
+
+from ctrbench.bench.estimate import Estimate, estimate
+from ctrbench.bench.execute import execute
+from tests.bench.test_execute import planned
+
+
+@pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])
+def test_parameters_and_steps_are_those_of_the_run(toy, tmp_path, name):
+    guess, record = estimate(planned(toy, name), toy), execute(planned(toy, name), toy, tmp_path)
+    assert guess.parameters == record.cost.parameters
+    assert guess.parameters_trained == record.cost.parameters_trained
+    assert guess.steps == record.cost.steps
+    assert guess.flops > 0
+    assert guess.seconds > 0
+    assert guess.download_bytes == 0
+
+
+def test_flops_of_a_linear_stack_are_counted(toy):
+    """MMoE with one layer everywhere: 2 x in x out for each product, forward 3x, and the loss of scoring once."""
+    small, large = (
+        estimate(planned(toy, "mmoe", config={"tower_hidden": (width,)}), toy).flops for width in (64, 640)
+    )
+    assert 3 < large / small < 10
+
+
+def test_a_backbone_that_is_not_here_leaves_figures_unknown(toy):
+    guess = estimate(planned(toy, "uni_ctr", config={"backbone": "nobody/nothing"}), toy)
+    assert guess == Estimate(steps=10)
+
+
+def test_nothing_random_is_touched(toy):
+    before = torch.get_rng_state()
+    estimate(planned(toy, "mmoe"), toy)
+    assert torch.equal(torch.get_rng_state(), before)

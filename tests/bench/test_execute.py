@@ -1,0 +1,159 @@
+"""A run leaves one record and its predictions; it is trained once, however often it is asked for something new."""
+
+import json
+import os
+import signal
+
+import polars as pl
+import pytest
+
+from ctrbench import registry
+from ctrbench.bench import execute as module
+from ctrbench.bench import records
+from ctrbench.bench.execute import execute
+from ctrbench.bench.plan import PlannedRun
+from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.spec import RunSpec
+from ctrbench.data.store import rows_hash
+from ctrbench.evaluation.metrics import auc
+from ctrbench.training.config import TrainConfig
+from tests.toys import DOMAINS, TINY
+
+OWN = tuple(Target(split, domain, "own") for domain in DOMAINS for split in ("valid", "test"))
+
+
+def planned(data, name="mmoe", targets=OWN, domains=DOMAINS, **changes) -> PlannedRun:
+    kind = registry.load("models", name)
+    train = TrainConfig(**{"epochs": 2, "batch_size": 64, "lr": 1e-2, **changes.pop("train", {})})
+    facts = {
+        "model": name,
+        "model_version": kind.version,
+        "config": kind.Config(**{**TINY[name], **changes.pop("config", {})}).model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
+        "domains": domains,
+        "seed": 0,
+        "dataset": data.fingerprint,
+    }
+    return PlannedRun(RunSpec(**{**facts, **changes}), tuple(targets))
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """How often a model was trained."""
+    calls = []
+    fit = module.fit
+    monkeypatch.setattr(module, "fit", lambda *args, **options: calls.append(1) or fit(*args, **options))
+    return calls
+
+
+@pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])
+def test_a_record_says_what_was_run_and_what_came_of_it(toy, tmp_path, name):
+    record = execute(planned(toy, name), toy, tmp_path)
+    assert record.status == "done", record.error
+    assert record == records.load(tmp_path, "toy", planned(toy, name).spec)
+    assert record.rows.train == 300
+    assert record.cost.parameters >= record.cost.parameters_trained > 0
+    assert record.cost.steps == record.cost.epochs_run * 5
+    assert len(record.history) == record.cost.epochs_run
+    assert record.provenance["plugin"]["distribution"] == "ctrbench"
+    assert all(record.metric(target) is not None for target in OWN)
+    assert not RunFolder.of(tmp_path, "toy", planned(toy, name).spec).checkpoint.exists()
+
+
+def test_metrics_can_be_had_again_from_the_predictions(toy, tmp_path):
+    record = execute(planned(toy), toy, tmp_path)
+    scored = pl.read_parquet(RunFolder.of(tmp_path, "toy", record.spec).predictions)
+    for target in OWN:
+        part = scored.filter(split=target.split, domain=target.domain, head=target.head)
+        assert record.metric(target).auc == pytest.approx(
+            auc(part["label"].to_numpy(), part["logit"].to_numpy())
+        )
+        assert record.metric(target).rows == len(toy.rows(target.split, (target.domain,)))
+
+
+def test_the_oracle_is_the_auc_of_the_true_probabilities(toy, tmp_path):
+    record = execute(planned(toy), toy, tmp_path)
+    rows = toy.rows("test", ("games",))
+    expected = auc(rows["label"].to_numpy(), rows["true_probability"].to_numpy())
+    assert record.metric(Target("test", "games", "oracle")).auc == pytest.approx(expected)
+
+
+def test_every_model_records_the_hash_of_the_same_test_rows(toy, tmp_path):
+    hashes = [
+        execute(planned(toy, name), toy, tmp_path).rows.test_hash for name in ("deepfm", "mmoe", "uni_ctr")
+    ]
+    assert hashes[0] == {domain: rows_hash(toy.rows("test", (domain,))) for domain in DOMAINS}
+    assert hashes[0] == hashes[1] == hashes[2]
+
+
+def test_asked_again_nothing_is_trained(toy, tmp_path, trainings):
+    first = execute(planned(toy), toy, tmp_path)
+    assert execute(planned(toy), toy, tmp_path) == first
+    assert len(trainings) == 1
+
+
+@pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])
+def test_a_new_target_is_scored_without_training_again(toy, tmp_path, trainings, name):
+    domains = ("books", "games")
+    own = tuple(target for target in OWN if target.domain in domains)
+    head = {"deepfm": "books", "mmoe": "mean", "uni_ctr": "general"}[name]
+    new = Target("test", "tools", head)
+    execute(planned(toy, name, own, domains), toy, tmp_path)
+    later = execute(planned(toy, name, (*own, new), domains), toy, tmp_path)
+    assert len(trainings) == 1
+    at_once = execute(planned(toy, name, (*own, new), domains), toy, tmp_path / "other")
+    assert later.metrics == at_once.metrics
+    assert later.rows == at_once.rows
+
+
+def test_a_limit_keeps_the_latest_rows_of_each_domain(toy, tmp_path):
+    record = execute(planned(toy, "deepfm", limit=10), toy, tmp_path)
+    assert record.rows.train == 30
+    assert record.rows.test_hash["books"] == rows_hash(toy.rows("test", ("books",)).tail(10))
+
+
+def test_a_failure_becomes_a_record_and_is_tried_again(toy, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "fit", lambda *args, **options: 1 / 0)
+        record = execute(planned(toy), toy, tmp_path)
+    assert record.status == "failed"
+    assert record.error == "ZeroDivisionError: division by zero"
+    assert records.load(tmp_path, "toy", record.spec) == record
+    assert execute(planned(toy), toy, tmp_path).status == "done"
+
+
+def test_a_domain_without_a_head_fails_with_a_sentence_never_with_a_constant(toy, tmp_path):
+    targets = (Target("test", "tools", "own"),)
+    record = execute(planned(toy, "mmoe", targets, ("books", "games")), toy, tmp_path)
+    assert record.status == "failed"
+    assert "tools" in record.error
+
+
+def test_ctrl_c_leaves_a_state_that_the_same_call_goes_on_from(toy, tmp_path):
+    whole = execute(planned(toy), toy, tmp_path / "whole")
+    seen = []
+
+    def watch(progress):
+        seen.append(progress)
+        if sum(p.stage == "train" for p in seen) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(planned(toy), toy, tmp_path / "cut", watch)
+    folder = RunFolder.of(tmp_path / "cut", "toy", whole.spec)
+    assert folder.checkpoint.exists()
+    assert not folder.record.exists()
+    resumed = execute(planned(toy), toy, tmp_path / "cut")
+    assert resumed.metrics == whole.metrics
+    assert resumed.cost.steps == whole.cost.steps
+
+
+def test_the_featurizers_state_travels_with_the_weights(toy, tmp_path):
+    record = execute(planned(toy), toy, tmp_path)
+    folder = RunFolder.of(tmp_path, "toy", record.spec)
+    assert "vocabularies" in json.loads(folder.features.read_text())
+    assert folder.model.stat().st_size > 0
+
+
+def test_random_weights_are_noted(toy, tmp_path):
+    assert execute(planned(toy, "uni_ctr"), toy, tmp_path).notes == ["backbone tiny-bert has random weights"]
