@@ -1,0 +1,1 @@
+"""Table specs, installed as `ctrbench.benchmarks`, and benchmarks of speed."""

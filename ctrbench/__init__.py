@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ctrbench._version import __version__
 
 if TYPE_CHECKING:
-    from ctrbench.bench.session import fit as fit
-    from ctrbench.bench.session import load_dataset as load_dataset
+    from ctrbench.bench.session import fit as fit, load_dataset as load_dataset
 
 __all__ = ["__version__", "fit", "load_dataset"]
 

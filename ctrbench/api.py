@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ctrbench.backbones.files import (
         BackboneFiles as BackboneFiles,
+        resolve_backbone as resolve_backbone,
     )
     from ctrbench.backbones.load import (
         load_encoder as load_encoder,
@@ -111,7 +112,7 @@ _WHERE = {
     "mlp": "ctrbench.models.layers.mlp:mlp",
     "price_text": "ctrbench.data.clean:price_text",
     "read_price": "ctrbench.data.clean:read_price",
-    "resolve_backbone": "ctrbench.backbones.files:resolve",
+    "resolve_backbone": "ctrbench.backbones.files:resolve_backbone",
     "scan_json_lines": "ctrbench.data.lines:scan_json_lines",
     "scan_lines": "ctrbench.data.lines:scan_lines",
     "take_good": "ctrbench.data.lines:take_good",

@@ -94,9 +94,7 @@ def entry(group: str, name: str, value: str, distribution: str = "fakedist") -> 
 
 def register(monkeypatch: Any, *entries: EntryPoint) -> None:
     """Let the registry see these entry points, and no others."""
-    monkeypatch.setattr(
-        "ctrbench.registry.entry_points", lambda group: [one for one in entries if one.group == group]
-    )
+    monkeypatch.setattr("ctrbench.registry.entry_points", lambda group: [one for one in entries if one.group == group])
 
 
 def register_models(monkeypatch: Any, **more: str) -> None:
@@ -120,9 +118,7 @@ def table(kind: str = "main", **changes: Any) -> TableSpec:
     return TableSpec.model_validate({**raw, **changes})
 
 
-def make_plan(
-    kind: str = "main", data: FakeData | None = None, spec: TableSpec | None = None, **options: Any
-) -> Plan:
+def make_plan(kind: str = "main", data: FakeData | None = None, spec: TableSpec | None = None, **options: Any) -> Plan:
     """A plan over fakes; register the models first."""
     return plan(spec or table(kind), data or FakeData(), **options)  # type: ignore[arg-type]
 

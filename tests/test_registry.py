@@ -57,9 +57,7 @@ def test_a_collision_does_not_touch_other_names(monkeypatch):
         ("leaving_plugin:Model", "SystemExit"),
     ],
 )
-def test_a_broken_plugin_is_one_sentence_with_plugin_distribution_and_fault(
-    monkeypatch, tmp_path, value, fault
-):
+def test_a_broken_plugin_is_one_sentence_with_plugin_distribution_and_fault(monkeypatch, tmp_path, value, fault):
     (tmp_path / "exploding_plugin.py").write_text("raise RuntimeError('boom\\nwith a second line')")
     (tmp_path / "leaving_plugin.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -1,0 +1,1 @@
+"""One TOML file for each table or figure of the paper."""

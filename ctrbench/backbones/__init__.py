@@ -1,0 +1,1 @@
+"""Language models by name, and low-rank adapters for them."""

@@ -35,7 +35,7 @@ class BackboneFiles:
         return self.build is not None
 
 
-def resolve(name: str) -> BackboneFiles:
+def resolve_backbone(name: str) -> BackboneFiles:
     """The files of backbone `name`: registered by a plugin, else a local folder, else a hub id `owner/name`."""
     if name in registry.names("backbones"):
         files = registry.load("backbones", name)(name)

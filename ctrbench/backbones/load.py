@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctrbench.backbones.files import BackboneFiles, resolve
+from ctrbench.backbones.files import BackboneFiles, resolve_backbone
 from ctrbench.errors import BackboneError, ConfigError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The backbone's own fast tokenizer, with a padding token."""
-    files = resolve(name)
+    files = resolve_backbone(name)
     if files.build is not None:
         return files.build()[1]
     from transformers import AutoTokenizer
@@ -35,26 +35,25 @@ def load_encoder(name: str) -> PreTrainedModel:
     """
     import torch
 
-    files = resolve(name)
-    without_weights = torch.get_default_device().type == "meta"
+    files = resolve_backbone(name)
     if files.build is not None:
         encoder = files.build()[0]
     else:
         from transformers import AutoConfig, AutoModel
 
-        if without_weights:
+        if torch.get_default_device().type == "meta":
             encoder = AutoModel.from_config(_load(AutoConfig, files))
         else:
             encoder = _load(AutoModel, files, dtype=torch.float32)
-    if without_weights:
-        encoder.set_attn_implementation("eager")  # the others look at the mask's values
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
     encoder.config.use_cache = False
     return encoder.requires_grad_(False)
 
 
-def with_lora(encoder: PreTrainedModel, rank: int, alpha: int, dropout: float, targets: tuple[str, ...] | None) -> nn.Module:
+def with_lora(
+    encoder: PreTrainedModel, rank: int, alpha: int, dropout: float, targets: tuple[str, ...] | None
+) -> nn.Module:
     """The encoder with trainable low-rank adapters (Hu et al., arXiv 2106.09685); its own weights stay frozen.
 
     `targets` are names of linear layers; None takes the query and value projections, found by architecture.

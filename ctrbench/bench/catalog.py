@@ -54,9 +54,7 @@ def locate(name: str) -> Path:
         return Path(name)
     found = survey().found
     if name not in found:
-        raise ConfigError(
-            f"unknown table {name!r}.{suggest(name, found)} (A path to a .toml file works, too.)"
-        )
+        raise ConfigError(f"unknown table {name!r}.{suggest(name, found)} (A path to a .toml file works, too.)")
     if len(found[name]) > 1:
         raise ConfigError(collision(name, found[name]))
     return found[name][0][1]

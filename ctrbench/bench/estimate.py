@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctrbench import registry
@@ -82,20 +83,21 @@ def _sample(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
     """Of one forward pass, on tensors without data; None where a model cannot run on such."""
-    batch = sample.batch(eval_order(sample, len(sample))[0])
+    batch = sample.batch(eval_order(sample, len(sample))[0]).to(torch.device("meta"))
     counter = FlopCounterMode(display=False)
+    # Tensors that are known to be fake, so that no library looks at their values.
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    batch = batch.map(fake.from_tensor)
     try:
-        with torch.no_grad(), counter:
-            model.loss(batch.to(torch.device("meta")))
+        with torch.no_grad(), fake, counter:
+            model.loss(batch)
     except Exception as error:
         _log.info("no FLOPs for %s: %s", type(model).__name__, error)
         return None
     return counter.get_total_flops() / len(sample)
 
 
-def _total_flops(
-    per_row: float | None, trained_share: float, rows: dict[str, int], epochs: int
-) -> float | None:
+def _total_flops(per_row: float | None, trained_share: float, rows: dict[str, int], epochs: int) -> float | None:
     """A backward pass costs one forward pass for activations, and another for the trained weights' gradients."""
     if per_row is None:
         return None
@@ -126,9 +128,9 @@ def _download(config: object, parameters: int) -> int | None:
     name = getattr(config, "backbone", None)
     if name is None:
         return 0
-    from ctrbench.backbones.files import resolve
+    from ctrbench.backbones.files import resolve_backbone
 
-    files = resolve(name)
+    files = resolve_backbone(name)
     if files.random or Path(files.path).is_dir():
         return 0
     from huggingface_hub import try_to_load_from_cache

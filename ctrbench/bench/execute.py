@@ -82,10 +82,10 @@ class _Run:
         train, valid = (self._raw(split, self.spec.domains) for split in ("train", "valid"))
         model, featurizer = self._build(train)
         self.watch(Progress("tokens", 0, len(train) + len(valid)))
-        views = [Rows.build(rows, self.data.items, featurizer, self.spec.domains) for rows in (train, valid)]
         result = fit(
             model,
-            *views,
+            Rows.build(train, self.data.items, featurizer, self.spec.domains),
+            Rows.build(valid, self.data.items, featurizer, self.spec.domains),
             self._train_config(),
             seed=self.spec.seed,
             checkpoint=self.folder.checkpoint,
@@ -136,9 +136,7 @@ class _Run:
             update={
                 "metrics": _merge(record.metrics, _metrics(new)),
                 "rows": record.rows.model_copy(update={"test_hash": hashes}),
-                "cost": record.cost.model_copy(
-                    update={"score_rows_per_s": record.cost.score_rows_per_s or speed}
-                ),
+                "cost": record.cost.model_copy(update={"score_rows_per_s": record.cost.score_rows_per_s or speed}),
             }
         )
 
@@ -224,18 +222,10 @@ def _device(model: CTRModel) -> torch.device:
 
 def _long(split: str, raw: pl.DataFrame, scores: pl.DataFrame, heads: Sequence[str]) -> pl.DataFrame:
     """One row per scored row and head: split, domain, head, row_id, label, logit, true_probability."""
-    truth = (
-        raw[TRUE_PROBABILITY]
-        if TRUE_PROBABILITY in raw.columns
-        else pl.Series([None] * len(raw), dtype=pl.Float64)
-    )
-    facts = scores.select(
-        pl.lit(split).alias("split"), "domain", "row_id", "label", truth.alias(TRUE_PROBABILITY)
-    )
+    truth = raw[TRUE_PROBABILITY] if TRUE_PROBABILITY in raw.columns else pl.Series([None] * len(raw), dtype=pl.Float64)
+    facts = scores.select(pl.lit(split).alias("split"), "domain", "row_id", "label", truth.alias(TRUE_PROBABILITY))
     order = ["split", "domain", "head", "row_id", "label", "logit", TRUE_PROBABILITY]
-    return pl.concat(
-        [facts.with_columns(head=pl.lit(head), logit=scores[head]).select(order) for head in heads]
-    )
+    return pl.concat([facts.with_columns(head=pl.lit(head), logit=scores[head]).select(order) for head in heads])
 
 
 def _metrics(scored: pl.DataFrame) -> dict[str, dict[str, dict[str, Metrics]]]:
@@ -259,9 +249,7 @@ def _metric(label: pl.Series, logit: pl.Series) -> Metrics:
 def _merge(
     old: dict[str, dict[str, dict[str, Metrics]]], new: dict[str, dict[str, dict[str, Metrics]]]
 ) -> dict[str, dict[str, dict[str, Metrics]]]:
-    merged = {
-        split: {domain: dict(heads) for domain, heads in domains.items()} for split, domains in old.items()
-    }
+    merged = {split: {domain: dict(heads) for domain, heads in domains.items()} for split, domains in old.items()}
     for split, domains in new.items():
         for domain, heads in domains.items():
             merged.setdefault(split, {}).setdefault(domain, {}).update(heads)

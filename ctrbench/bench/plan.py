@@ -160,9 +160,7 @@ def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
     return list(domains) if model.per_domain else [*domains, "mean"]
 
 
-def _model_facts(
-    table: TableSpec, name: str, profile: str, overrides: Mapping[str, Differences]
-) -> ModelFacts:
+def _model_facts(table: TableSpec, name: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
     plugin = registry.find("models", name)
     model = plugin.load()
     check_contract(plugin, model)
@@ -215,18 +213,14 @@ def check_contract(plugin: registry.Plugin, model: Any) -> None:
 def _check_overrides(overrides: Mapping[str, Differences], models: Iterable[str]) -> None:
     for name in overrides:
         if name not in models:
-            raise ConfigError(
-                f"--set {name}: this table does not run the model {name!r}.{suggest(name, models)}"
-            )
+            raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, models)}")
 
 
 def _targets(table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None) -> tuple[str, ...]:
     """The unseen domains, in the dataset's order."""
     if table.kind == "main":
         if asked:
-            raise ConfigError(
-                f"{table.name} trains on every domain it scores; --target is for zero-shot tables"
-            )
+            raise ConfigError(f"{table.name} trains on every domain it scores; --target is for zero-shot tables")
         return ()
     wanted = asked or table.targets
     if not asked and not set(wanted) <= set(data.domains):

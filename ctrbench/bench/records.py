@@ -181,9 +181,7 @@ def read(file: Path) -> Record | None:
         return Record.model_validate(raw)
     except ValidationError as error:
         key = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise OutputError(
-            f"{file} is not a whole record (see {key!r}); delete it to run this again"
-        ) from None
+        raise OutputError(f"{file} is not a whole record (see {key!r}); delete it to run this again") from None
 
 
 def save(results: Path, record: Record) -> RunFolder:

@@ -59,9 +59,9 @@ def fit(
         model=model,
         model_version=kind.version,
         config=resolve(kind.Config, [("config", config or {})]).model_dump(mode="json"),
-        train=resolve(
-            TrainConfig, [(f"the class of {model}", kind.train_defaults), ("train", train or {})]
-        ).model_dump(mode="json"),
+        train=resolve(TrainConfig, [(f"the class of {model}", kind.train_defaults), ("train", train or {})]).model_dump(
+            mode="json"
+        ),
         domains=chosen,
         seed=seed,
         dataset=data.fingerprint,

@@ -102,13 +102,9 @@ def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
 
 def _add_global(parser: argparse.ArgumentParser, default: bool | str) -> None:
     """Options that may stand before and after the verb."""
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", default=default, help="no progress, only results"
-    )
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="no progress, only results")
     parser.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
-    parser.add_argument(
-        "--debug", action="store_true", default=default, help="show tracebacks, and say everything"
-    )
+    parser.add_argument("--debug", action="store_true", default=default, help="show tracebacks, and say everything")
 
 
 def _module(verb: str):  # type: ignore[no-untyped-def]  # a module is its own interface

@@ -49,9 +49,7 @@ def _done(job: options.Job, results: Path) -> list[bool]:
     return [complete(record, run.targets) for record, run in zip(found, job.plan.runs, strict=True)]
 
 
-def _grid(
-    job: options.Job, rows: Sequence[int], estimates: Sequence[Estimate], done: Sequence[bool]
-) -> RenderableType:
+def _grid(job: options.Job, rows: Sequence[int], estimates: Sequence[Estimate], done: Sequence[bool]) -> RenderableType:
     from rich import box
     from rich.table import Table
 
@@ -135,6 +133,4 @@ def _print(what: RenderableType) -> None:
     """To the terminal's width where there is one, else wide enough for a whole line."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(
-        what, soft_wrap=isinstance(what, str)
-    )
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(what, soft_wrap=isinstance(what, str))

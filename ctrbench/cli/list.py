@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from ctrbench import registry
-from ctrbench.bench.catalog import collision as table_collision
-from ctrbench.bench.catalog import survey
-from ctrbench.bench.catalog import title as table_title
+from ctrbench.bench.catalog import collision as table_collision, survey, title as table_title
 from ctrbench.cli.arguments import one_of
 from ctrbench.errors import CtrbenchError
 from ctrbench.registry import GROUPS, Plugin
@@ -25,9 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The kind, or all."""
     kinds = one_of(GROUPS)
     parser.add_argument("kind", nargs="?", type=kinds, metavar="KIND", help=f"one of {', '.join(GROUPS)}")
-    parser.add_argument(
-        "--details", action="store_true", help="import each plugin, and say which ones are broken"
-    )
+    parser.add_argument("--details", action="store_true", help="import each plugin, and say which ones are broken")
 
 
 def run(args: argparse.Namespace) -> int:

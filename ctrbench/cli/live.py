@@ -79,7 +79,7 @@ class Lines:
 
 
 class Panel:
-    """A bar for all runs, a bar for the current one, and a line above them for each that ended."""
+    """A bar for all runs and a bar for the current one; runs that ended scroll up."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -87,9 +87,7 @@ class Panel:
 
         self.state = State()
         self.console = Console(file=stream)
-        self.live = Live(
-            console=self.console, get_renderable=self._render, transient=True, refresh_per_second=4
-        )
+        self.live = Live(console=self.console, get_renderable=self._render, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Panel:
         self.live.start()
@@ -113,20 +111,22 @@ class Panel:
         self.state.progress = progress
 
     def _render(self) -> Any:
-        from rich.console import Group
+        from rich.table import Table
         from rich.text import Text
 
-        state, parts = self.state, [Text(f"Runs: {self.state.counts()}", style="bold")]
-        bars: list[Any] = [*parts, _bar(state.cached + state.done + state.failed, state.total)]
+        state, grid = self.state, Table.grid(padding=(0, 1))
+        if state.total == 0:
+            return grid
+        grid.add_row(_bar(state.finished, state.total), Text(f"Runs: {state.counts()}", style="bold"))
         if state.event is not None:
             elapsed = clock(time.monotonic() - state.started)
-            bars.append(Text(f"{title(state.event)} · {elapsed}", style="bold"))
-            if state.progress is not None:
-                bars += [_bar(*share(state.progress)), Text(describe(state.progress))]
-        return Group(*bars)
+            known = state.progress
+            grid.add_row(_bar(*share(known)) if known else "", Text(f"{title(state.event)} · {elapsed}"))
+            grid.add_row("", Text(describe(known) if known else "starting"))
+        return grid
 
 
 def _bar(done: float, total: float) -> Any:
     from rich.progress_bar import ProgressBar
 
-    return ProgressBar(total=max(total, 1), completed=done, width=60)
+    return ProgressBar(total=max(total, 1), completed=done, width=24)

@@ -31,16 +31,12 @@ class Job:
 
 def add_table(parser: argparse.ArgumentParser) -> None:
     """The positional TABLE."""
-    parser.add_argument(
-        "table", metavar="TABLE", help="a table's name (see `ctrbench list tables`), or a .toml file"
-    )
+    parser.add_argument("table", metavar="TABLE", help="a table's name (see `ctrbench list tables`), or a .toml file")
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """What decides the runs."""
-    parser.add_argument(
-        "--dataset", metavar="NAME_OR_DIR", help="a prepared folder, or a dataset that needs no files"
-    )
+    parser.add_argument("--dataset", metavar="NAME_OR_DIR", help="a prepared folder, or a dataset that needs no files")
     parser.add_argument(
         "--profile", type=one_of(PROFILES), default="demo", metavar="P", help="demo (default), small or paper"
     )
@@ -83,9 +79,7 @@ def job(args: argparse.Namespace, table: str) -> Job:
         registry.find("models", model)
     name = args.dataset or spec.profile(args.profile).dataset
     if name is None:
-        raise ConfigError(
-            f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR"
-        )
+        raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
     from ctrbench.data.resolve import open_dataset
 
     data = open_dataset(name, progress=None if args.quiet else _say)

@@ -41,14 +41,18 @@ class State:
             self.started = time.monotonic()
 
     @property
+    def finished(self) -> int:
+        """Runs that ended, one way or another, and those that were there before."""
+        return self.cached + self.done + self.failed
+
+    @property
     def left(self) -> int:
         """Runs that have not begun."""
-        return self.total - self.cached - self.done - self.failed - (self.event is not None)
+        return self.total - self.finished - (self.event is not None)
 
     def counts(self) -> str:
         """`2 done · 1 running · 3 left`."""
-        finished = self.cached + self.done
-        parts = [f"{finished} done" + (f" ({self.cached} before)" if self.cached else "")]
+        parts = [f"{self.cached + self.done} done" + (f" ({self.cached} before)" if self.cached else "")]
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += ["1 running"] if self.event else []
         return " · ".join([*parts, f"{self.left} left"])

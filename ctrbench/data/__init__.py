@@ -1,0 +1,1 @@
+"""From raw files to canonical rows and splits, once, for every model."""

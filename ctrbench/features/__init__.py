@@ -1,0 +1,1 @@
+"""Views of rows: ids and numbers, or prompts and tokens; and batches of them."""

@@ -5,7 +5,7 @@ Shapes: B rows in a batch, F fields, T tokens, d width of an embedding or hidden
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,11 +50,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device, grouped by domain beforehand, so that no accelerator waits for it."""
-        if device == self.domain.device:
-            return self
-        groups = [(name, rows.to(device, non_blocking=True)) for name, rows in self.groups]
-        x = {key: value.to(device, non_blocking=True) for key, value in self.x.items()}
-        domain, label, row_id = (t.to(device, non_blocking=True) for t in (self.domain, self.label, self.row_id))
-        moved = Batch(x, domain, self.domains, label, row_id)
-        moved.__dict__["groups"] = groups
-        return moved
+        return self if device == self.domain.device else self.map(lambda t: t.to(device, non_blocking=True))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The same batch with every tensor changed, its groups included."""
+        x = {key: change(value) for key, value in self.x.items()}
+        batch = Batch(x, change(self.domain), self.domains, change(self.label), change(self.row_id))
+        batch.__dict__["groups"] = [(name, change(rows)) for name, rows in self.groups]
+        return batch

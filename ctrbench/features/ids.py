@@ -119,7 +119,7 @@ def _with_items(rows: pl.DataFrame, items: pl.DataFrame, fields: Sequence[Field]
     wanted = [field.name for field in fields if field.name not in rows.columns]
     missing = [name for name in wanted if name not in items.columns]
     if missing:
-        raise DataError(f"field '{missing[0]}' is a column neither of the rows nor of the items; prepare the data again")
+        raise DataError(f"field '{missing[0]}' is a column of neither rows nor items; prepare the data again")
     return rows.join(items.select(_ITEM, *wanted), on=_ITEM, how="left", maintain_order="left")
 
 

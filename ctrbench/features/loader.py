@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -15,8 +16,6 @@ from ctrbench.features.batch import Batch
 from ctrbench.features.ragged import Ragged
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ctrbench.features.featurizer import Featurizer
 
 _POOL = 64  # batches that are sorted by length together: little padding, and batches stay random
@@ -37,14 +36,12 @@ class Rows:
     row_id: Tensor
 
     @classmethod
-    def build(
-        cls, rows: pl.DataFrame, items: pl.DataFrame, featurizer: Featurizer, domains: Sequence[str]
-    ) -> Rows:
+    def build(cls, rows: pl.DataFrame, items: pl.DataFrame, featurizer: Featurizer, domains: Sequence[str]) -> Rows:
         """Featurise `rows`; a domain that is not among `domains` is an error."""
         unknown = set(rows["domain"].unique()) - set(domains)
         if unknown:
             raise DataError(f"rows of domain '{min(unknown)}' are not among {', '.join(domains)}")
-        codes = rows["domain"].replace_strict(domains, range(len(domains)), return_dtype=int)
+        codes = rows["domain"].replace_strict(domains, range(len(domains)), return_dtype=pl.Int64)
         return cls(
             features=featurizer(rows, items),
             domain=torch.from_numpy(codes.to_numpy().copy()),

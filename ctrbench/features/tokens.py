@@ -101,9 +101,9 @@ class TextFeaturizer:
         values, lengths, cut = [np.empty(0, np.int32)], [np.empty(0, np.int64)], 0
         for chunk in rows.iter_slices(_CHUNK):
             texts = render(chunk, items, prompt, self.titles).to_list()
-            tokens = self.tokenizer(
-                texts, truncation=True, max_length=self.max_length, return_attention_mask=False
-            )["input_ids"]
+            tokens = self.tokenizer(texts, truncation=True, max_length=self.max_length, return_attention_mask=False)[
+                "input_ids"
+            ]
             sizes = np.fromiter(map(len, tokens), np.int64, len(tokens))
             cut += int((sizes == self.max_length).sum())
             values.append(np.concatenate([np.asarray(row, np.int32) for row in tokens]))

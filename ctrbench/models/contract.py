@@ -90,8 +90,13 @@ class CTRModel(nn.Module, ABC):
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by optimiser group: `sparse` (embedding tables with sparse gradients), `dense`."""
-        tables = (m.weight for m in self.modules() if isinstance(m, nn.Embedding) and m.sparse)
-        sparse = [table for table in tables if table.requires_grad]
+        sparse = [
+            table
+            for module in self.modules()
+            if isinstance(module, nn.Embedding) and module.sparse
+            for table in module.parameters()
+            if table.requires_grad
+        ]
         known = {id(parameter) for parameter in sparse}
         dense = [p for p in self.parameters() if p.requires_grad and id(p) not in known]
         return {name: group for name, group in (("dense", dense), ("sparse", sparse)) if group}

@@ -23,7 +23,7 @@ def auc_cell(score: Score, notes: Footnotes, remark: str = "") -> Cell:
     if score.status == "partial":
         footnotes.append(notes.number(f"{len(score.values)} of {score.wanted} seeds."))
     deviation = "" if score.std is None else f"±{score.std:.4f}"
-    detail = " ".join(part for part in (deviation, remark) if part)
+    detail = "\n".join(part for part in (deviation, remark) if part)
     return Cell(f"{score.mean:.4f}", score.mean, detail, footnotes=footnotes)
 
 

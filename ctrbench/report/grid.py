@@ -11,7 +11,7 @@ Style = Literal["", "best", "second", "muted", "failed"]
 
 @dataclass
 class Cell:
-    """One value as shown. `detail` stands below it (or after it, where there is one line only)."""
+    """One value as shown. `detail`, of one or more lines, stands below it (or after it, in one-line formats)."""
 
     text: str = "-"
     value: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ctrbench.report.grid import Cell, Column, Row, Style, Table
@@ -147,16 +148,18 @@ def _group_text(table: Table, row: Row, members: list[int]) -> Text:
         shown = cell.text + _mark(cell.footnotes)
         text.append(" " * bool(place) + " " * (width - len(shown)))
         text.append(shown, COLOURS[cell.style])
-    if any(row.cells[index].detail for index in members):
-        details = " ".join(row.cells[index].detail.rjust(_width(table, index)) for index in members)
-        text.append(f"\n{details}", "dim")
+    below = [row.cells[index].detail.splitlines() for index in members]
+    for lines in zip_longest(*below, fillvalue=""):
+        shown = " ".join(line.rjust(_width(table, i)) for line, i in zip(lines, members, strict=True))
+        text.append(f"\n{shown}", "dim")
     return text
 
 
 def _width(table: Table, index: int) -> int:
     cells = [row.cells[index] for row in table.rows]
-    shown = [max(len(cell.text + _mark(cell.footnotes)), len(cell.detail)) for cell in cells]
-    return max([len(table.columns[index].title), *shown])
+    below = [len(line) for cell in cells for line in cell.detail.splitlines()]
+    shown = [len(cell.text + _mark(cell.footnotes)) for cell in cells]
+    return max([len(table.columns[index].title), *shown, *below])
 
 
 def _group_width(table: Table, group: Group) -> int:
@@ -178,7 +181,7 @@ def _markdown_cell(cell: Cell) -> str:
         text = f"**{text}**"
     elif cell.style == "second":
         text = f"<u>{text}</u>"
-    detail = f" ({_escaped(cell.detail)})" if cell.detail else ""
+    detail = f" ({_escaped(', '.join(cell.detail.splitlines()))})" if cell.detail else ""
     return f"{text}{_mark(cell.footnotes)}{detail}"
 
 

@@ -87,9 +87,7 @@ class MainLayout:
         per_domain += [("RelaImpr", False)] if self.compares else []
         per_domain += [("paper", False)] if self.publishes else []
         titles = [self.plan.titles.get(domain, domain) for domain in self.plan.domains]
-        return [
-            Column(name, group, ranked) for group in titles for name, ranked in per_domain
-        ] + cost_columns()
+        return [Column(name, group, ranked) for group in titles for name, ranked in per_domain] + cost_columns()
 
     def _cells(self, model: ModelFacts, domain: str, score: Score) -> list[Cell]:
         cells = [auc_cell(score, self.notes)]

@@ -23,6 +23,8 @@ from ctrbench.report.cells import (
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, rank
 from ctrbench.report.scores import RowCost, Score, Scores, row_cost
 
+AND = " / "
+"""Between heads, where seeds differ in which one they pick."""
 PICKS = ("best", "mean", "worst", "chosen", "averaged")
 
 
@@ -105,9 +107,7 @@ def outcome(scores: Scores, model: ModelFacts, target: str) -> Outcome:
     )
 
 
-def _candidates(
-    scores: Scores, model: ModelFacts, runs: Sequence[PlannedRun], target: str
-) -> list[Candidate]:
+def _candidates(scores: Scores, model: ModelFacts, runs: Sequence[PlannedRun], target: str) -> list[Candidate]:
     """A seed's heads: the general one alone where there is one, else each training domain's."""
     found = []
     for run in runs:
@@ -129,7 +129,7 @@ def _averaged(scores: Scores, runs: Sequence[Sequence[PlannedRun]], target: str)
 
 
 def _names(candidates: Sequence[Candidate]) -> str:
-    return " / ".join(dict.fromkeys(candidate.head for candidate in candidates))
+    return AND.join(dict.fromkeys(candidate.head for candidate in candidates))
 
 
 def _columns(scores: Scores) -> list[Column]:
@@ -143,9 +143,9 @@ def _cells(model: ModelFacts, found: Outcome, notes: Footnotes) -> list[Cell]:
     spread = [blank() if one else auc_cell(score, notes) for score in (found.mean, found.worst)]
     averaged = auc_cell(found.averaged, notes) if found.averaged.values else blank()
     return [
-        auc_cell(found.best, notes, found.best_heads),
+        auc_cell(found.best, notes, found.best_heads.replace(AND, "\n")),
         *spread,
-        auc_cell(found.chosen, notes, found.chosen_heads),
+        auc_cell(found.chosen, notes, found.chosen_heads.replace(AND, "\n")),
         averaged,
     ]
 

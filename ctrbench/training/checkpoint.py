@@ -86,8 +86,8 @@ def unpack_optimizers(optimizers: Sequence[Optimizer], tensors: Mapping[str, Ten
 
 def random_state() -> dict[str, Tensor]:
     """The generators that dropout draws from."""
-    cuda = {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())} if torch.cuda.is_available() else {}
-    return {"cpu": torch.get_rng_state(), **cuda}
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), **{f"cuda{device}": state for device, state in enumerate(cuda)}}
 
 
 def set_random_state(states: Mapping[str, Tensor]) -> None:

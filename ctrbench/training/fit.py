@@ -200,9 +200,7 @@ class _Loop:
 
     def _validate(self) -> None:
         result, start = self.result, time.perf_counter()
-        scored = score(
-            self.model, self.valid, batch_size=self.config.score_batch_size, precision=self.config.precision
-        )
+        scored = score(self.model, self.valid, batch_size=self.config.score_batch_size, precision=self.config.precision)
         result.valid_seconds += time.perf_counter() - start
         epoch = Epoch(
             epoch=result.epoch,
@@ -250,7 +248,7 @@ class _Loop:
     def _resume(self, path: Path) -> None:
         tensors, state = store.load_tensors(path)
         if state["config"] != self._identity():
-            raise OutputError(f"checkpoint {path} belongs to another configuration; delete it, and the run starts afresh")
+            raise OutputError(f"checkpoint {path} is of another configuration; delete it, and the run starts afresh")
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optim": {}, "random": {}}
         for name, tensor in tensors.items():
             part, rest = name.split("/", 1)

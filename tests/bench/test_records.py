@@ -104,8 +104,6 @@ def test_an_auc_of_one_class_is_unknown_and_survives_json():
     assert Metrics.model_validate_json(metrics.model_dump_json()) == metrics
 
 
-@pytest.mark.parametrize(
-    ("name", "folder"), [("demo", "demo"), ("../up", "up"), ("a b/c", "a-b-c"), ("..", "unnamed")]
-)
+@pytest.mark.parametrize(("name", "folder"), [("demo", "demo"), ("../up", "up"), ("a b/c", "a-b-c"), ("..", "unnamed")])
 def test_a_name_is_always_a_single_folder(name, folder):
     assert records.slug(name) == folder

@@ -36,10 +36,7 @@ def events(monkeypatch):
 
 
 def test_progress_tells_epoch_rows_loss_auc_speed_and_time_left():
-    assert (
-        describe(HALF)
-        == "training · epoch 2/3 · 50/100 rows · loss 0.5000 · AUC 0.7000 · 10 rows/s · ETA 0:15"
-    )
+    assert describe(HALF) == "training · epoch 2/3 · 50/100 rows · loss 0.5000 · AUC 0.7000 · 10 rows/s · ETA 0:15"
 
 
 def test_what_is_unknown_is_not_told():

@@ -5,8 +5,7 @@ from time import perf_counter
 
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from ctrbench.data.history import add_history
 

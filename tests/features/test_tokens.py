@@ -57,7 +57,7 @@ def test_another_length_template_or_dataset_is_another_cache_entry(cache, other)
 
 
 def test_a_prompt_of_another_name_is_an_error():
-    with pytest.raises(ConfigError, match="no prompt 'defualt'.*default"):
+    with pytest.raises(ConfigError, match=r"no prompt 'defualt'.*default"):
         TextFeaturizer(load_tokenizer("tiny-bert"), "defualt").fit(toy_rows(5), toy_items(), toy_manifest())
 
 

@@ -26,7 +26,7 @@ def test_logit_is_the_equation():
 
 
 def test_wide_and_deep_parts_share_the_embeddings():
-    model, featurizer = build("deepfm")
+    model, _ = build("deepfm")
     tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding) and m.embedding_dim > 1]
     assert len(tables) == 1
 

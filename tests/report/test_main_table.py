@@ -79,9 +79,7 @@ def test_over_seeds_there_are_mean_and_deviation_and_relaimpr_is_of_means():
     plan = make_plan(seeds=[0, 1])
     value = {0: {"multi": 0.60, "language": 0.70}, 1: {"multi": 0.62, "language": 0.72}}
     records = [
-        make_record(
-            run, {(d, "own"): value[run.spec.seed].get(run.spec.model, 0.6) for d in run.spec.domains}
-        )
+        make_record(run, {(d, "own"): value[run.spec.seed].get(run.spec.model, 0.6) for d in run.spec.domains})
         for run in plan.runs
     ]
     built = made(plan, records)
