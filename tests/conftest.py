@@ -15,6 +15,14 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_each_time():
+    """Tests that draw random tensors draw the same ones on every run."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def session_cache(tmp_path_factory: pytest.TempPathFactory):
     """No test reads or writes the user's cache."""

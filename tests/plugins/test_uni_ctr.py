@@ -25,8 +25,8 @@ def padded(batch: Batch, length: int) -> Batch:
 
 # 1. A ladder attends over tokens, not over the batch.
 def test_a_ladder_sees_the_rows_own_tokens_only():
-    ladder = Ladder(16, narrowing=4, heads=2, dropout=0.0).eval()
-    x, mask = torch.randn(4, 6, 16), torch.ones(4, 6, dtype=torch.bool)
+    ladder = Ladder(64, narrowing=4, heads=2, dropout=0.0).eval()
+    x, mask = torch.randn(4, 6, 64), torch.ones(4, 6, dtype=torch.bool)
     before = ladder(x, mask)
     other_row = x.clone()
     other_row[2] += 1.0
