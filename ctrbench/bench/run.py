@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun
 from ctrbench.bench.records import Record
@@ -41,11 +43,14 @@ def run_table(
     """The records of all runs, in the plan's order; trains (or scores) only what is missing.
 
     A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
-    `OutputError` end the table; what is done stays done.
+    `OutputError` end the table; what is done stays done. A `CtrbenchError` names what a model needs and is not
+    there, such as its backbone, or a folder that cannot be written, before anything is spent.
     """
     found = stored(plan, results)
-    if not all(records.complete(r, p.targets) for p, r in zip(plan.runs, found, strict=True)):
-        records.ensure_writable(results)  # now, rather than after hours of training
+    missing = [p for p, r in zip(plan.runs, found, strict=True) if not records.complete(r, p.targets)]
+    if missing:
+        records.ensure_writable(results)
+        _look_for_needs(missing)
     total = len(plan.runs)
     for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):
@@ -58,6 +63,12 @@ def run_table(
             on_run(RunEvent(index, total, planned, record.status, record))
         finished.append(record)
     return finished
+
+
+def _look_for_needs(missing: Iterable[PlannedRun]) -> None:
+    for model, config in dict.fromkeys((run.spec.model, json.dumps(run.spec.config)) for run in missing):
+        kind = registry.load("models", model)
+        kind.featurizer(kind.Config.model_validate_json(config))
 
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:

@@ -34,6 +34,8 @@ _QUIET = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that wait without spinning: where cores are shared, spinning makes training many times slower."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,9 +120,8 @@ def _set_up(args: argparse.Namespace) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    if not args.debug:
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
+    for name, value in {**_THREADS, **({} if args.debug else _QUIET)}.items():
+        os.environ.setdefault(name, value)
 
 
 def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from ctrbench.bench import records
 from ctrbench.bench.run import run_table, stored
-from ctrbench.errors import OutputError
+from ctrbench.errors import BackboneError, OutputError
 from tests.fakes import FakeData, failed_record, make_plan, make_record, register_models
 
 
@@ -48,6 +48,16 @@ def test_when_all_is_there_the_trainer_is_not_even_imported(plan, tmp_path, monk
         records.save(tmp_path, make_record(run, {}))
     monkeypatch.setitem(sys.modules, "ctrbench.bench.execute", None)
     assert len(run_table(plan, FakeData(), tmp_path)) == len(plan.runs)
+
+
+def test_what_a_model_needs_is_looked_for_before_anything_is_run(plan, executed, tmp_path, monkeypatch):
+    def absent(config):
+        raise BackboneError("no backbone")
+
+    monkeypatch.setattr("tests.fakes.Language.featurizer", absent)
+    with pytest.raises(BackboneError):
+        run_table(plan, FakeData(), tmp_path)
+    assert not executed
 
 
 def test_a_run_that_lacks_a_target_is_executed_again(plan, executed, tmp_path):

@@ -1,0 +1,140 @@
+"""The commands, as a user types them: a table on the demo, again, interrupted, failed, zero-shot."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = (
+    "--limit 60 --set uni_ctr.config.backbone=tiny-bert --set uni_ctr.config.max_length=32"
+    " --set uni_ctr.config.tower=[8] --set uni_ctr.train.epochs=1 --set deepfm.train.epochs=2"
+    " --set mmoe.train.epochs=2"
+).split()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+def start(folder: Path, *words: str, **options) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "140", **options}
+    command = [sys.executable, "-m", "ctrbench", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+
+
+def ctrbench(folder: Path, *words: str, **options) -> tuple[int, str, str]:
+    process = start(folder, *words, **options)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_table3_on_the_demo(folder):
+    code, out, err = ctrbench(folder, "run", "table3", *TINY)
+    assert code == 0, err
+    for word in ("deepfm", "mmoe", "uni_ctr", "oracle", "synthetic: says nothing about real accuracy"):
+        assert word in out
+    assert "random weights" in out
+    assert "--limit 60" in out
+
+
+def test_the_same_command_again_trains_nothing(folder):
+    code, out, err = ctrbench(folder, "run", "table3", *TINY, "--format", "json")
+    assert code == 0
+    assert "starts" not in err
+    assert json.loads(out)
+
+
+def test_show_prints_the_same_table(folder):
+    ran = ctrbench(folder, "run", "table3", *TINY, "--format", "csv")[1]
+    assert ctrbench(folder, "show", "table3", *TINY, "--format", "csv")[1] == ran
+
+
+def test_zero_shot_scores_the_same_runs_and_trains_nothing(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
+    code, out, err = ctrbench(folder, "zero-shot", "--target", "all_beauty", *TINY)
+    assert code == 0, err
+    assert "All Beauty" in out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == before
+
+
+def test_check_prints_the_plan_and_trains_nothing(tmp_path):
+    code, out, err = ctrbench(tmp_path, "check", "table3", *TINY)
+    assert code == 0, err
+    assert out.count("deepfm") >= 3
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_one_failed_run_does_not_stop_the_others(folder):
+    code, out, err = ctrbench(folder, "run", "table3", *TINY, "--set", "deepfm.train.lr=1e30")
+    assert code == 1, err
+    assert "failed" in out
+    assert "lower learning rate" in out
+    assert "Traceback" not in out + err
+
+
+def test_ctrl_c_exits_with_130_and_the_same_command_resumes(folder, tmp_path):
+    words = ["run", "table3", *TINY, "--models", "uni_ctr", "--set", "uni_ctr.train.batch_size=4", "--limit", "500"]
+    whole = json.loads(ctrbench(tmp_path, *words, "--results", "whole", "--format", "json")[1])
+    process = start(tmp_path, *words, "--results", "cut")
+    assert wait_for_training(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "resumes" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "cut").rglob("checkpoint.safetensors"))
+    assert not list((tmp_path / "cut").rglob("record.json"))
+    resumed = json.loads(ctrbench(tmp_path, *words, "--results", "cut", "--format", "json")[1])
+    assert aucs(resumed) == aucs(whole)
+
+
+def wait_for_training(process: subprocess.Popen) -> bool:
+    """Read progress lines until one tells of an epoch."""
+    assert process.stderr is not None
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        line = process.stderr.readline()
+        if "epoch" in line:
+            return True
+        if not line and process.poll() is not None:
+            return False
+    return False
+
+
+def aucs(table: dict) -> dict:
+    return {(row["model"], row["domain"]): row["auc"] for row in table["rows"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "tabel3"], "table3"),
+        (["run", "table3", "--models", "deepfn"], "deepfm"),
+        (["run", "table3", "--domains", "fashoin"], "fashion"),
+        (["run", "table3", "--dataset", "nowhere"], "nowhere"),
+        (["run", "table3", "--set", "deepfm.train.epoch=3"], "epochs"),
+        (["run", "table3", "--set", "deepfm.config.hiden=[3]"], "hidden"),
+        (["run", "table3", "--sede", "1"], "--seeds"),
+        (["run", "table3", "--results", "/proc/nothing"], "/proc/nothing"),
+        (["run", "table3", "--set", "uni_ctr.config.backbone=nobody/nothing"], "nobody/nothing"),
+        (["run", "table3", "--set", "uni_ctr.config.backbone=minilmm"], "minilm"),
+        (["zero-shot", "--target", "all_beuaty"], "all_beauty"),
+        (["rnu"], "run"),
+        (["data", "prepare", "amazon2018", "--root", "nowhere", "--out", "x"], "nowhere"),
+        (["data", "describe", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(folder, words, said):
+    code, out, err = ctrbench(folder, *words)
+    assert code == 2
+    assert not out
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
