@@ -62,8 +62,7 @@ def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") 
     if rule == "plain":
         return price.str.extract(_PLAIN_PRICE).cast(pl.Float64)
     low, high = (
-        price.str.extract(_PRICE, group).str.replace_all(",", "").cast(pl.Float64, strict=False)
-        for group in (1, 2)
+        price.str.extract(_PRICE, group).str.replace_all(",", "").cast(pl.Float64, strict=False) for group in (1, 2)
     )
     return pl.mean_horizontal(low, high)
 

@@ -77,15 +77,11 @@ def _steps(data: PreparedDataset) -> Section:
         dropped = None if before is None or step.name in SPLITS else before - total
         before = before if step.name in SPLITS else total
         made.append([step.name, *(step.rows.get(domain, 0) for domain in data.domains), total, dropped])
-    return Section(
-        title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made
-    )
+    return Section(title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made)
 
 
 def _splits(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
-    first, last = (
-        pl.from_epoch(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max())
-    )
+    first, last = (pl.from_epoch(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max()))
     facts = {"rows": pl.len(), "label rate": pl.col("label").mean(), "from": first, "to": last}
     return Section(title="Splits", columns=["domain", "split", *facts], rows=_by_split(data, rows, facts))
 
@@ -136,9 +132,7 @@ def _problems(problems: Iterable[Problem]) -> Section:
         ]
         for p in problems
     ]
-    return Section(
-        title="Warnings", columns=["kind", "table", "domain", "reason", "count", "example"], rows=made
-    )
+    return Section(title="Warnings", columns=["kind", "table", "domain", "reason", "count", "example"], rows=made)
 
 
 def _by_domain(data: PreparedDataset, rows: pl.LazyFrame, **facts: pl.Expr) -> list[list[Cell]]:

@@ -73,9 +73,7 @@ def take_good(
     """
     bad = pl.any_horizontal(check.fill_null(True) for check in checks.values())
     with reading(path):
-        frame = (
-            rows.with_columns(pl.when(bad).then("_text").alias("_text")).collect(engine="streaming").rechunk()
-        )
+        frame = rows.with_columns(pl.when(bad).then("_text").alias("_text")).collect(engine="streaming").rechunk()
     if frame.is_empty():
         raise DataError(f"{path} is empty: check it, or download it again")
     rejected = frame.filter(pl.col("_text").is_not_null())
@@ -107,7 +105,4 @@ def examples(rows: pl.DataFrame, text: pl.Expr | None = None) -> list[str]:
     told = [" ".join((value or "").split())[:_SHOWN] for value in shown["_text"]]
     if "_file" not in rows.columns:
         return told
-    return [
-        f"{file}:{line}: {text}"
-        for file, line, text in zip(first["_file"], first["_line"], told, strict=True)
-    ]
+    return [f"{file}:{line}: {text}" for file, line, text in zip(first["_file"], first["_line"], told, strict=True)]

@@ -132,9 +132,7 @@ def _canonical(
     return items, add_split(rows, options.split, options.train, options.valid, options.seed), counted.steps
 
 
-def _split_steps(
-    splits: Mapping[str, pl.DataFrame], domains: dict[str, int], problems: Problems
-) -> list[Step]:
+def _split_steps(splits: Mapping[str, pl.DataFrame], domains: dict[str, int], problems: Problems) -> list[Step]:
     """The rows of each split; an empty one is worth a word."""
     made = []
     for split, rows in splits.items():
@@ -148,9 +146,7 @@ def _split_steps(
 
 def _shape(source: DatasetSource, domains: list[str]) -> dict[str, object]:
     """What a model is told about the columns, as the manifest and the fingerprint hold it."""
-    titles = {
-        domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in domains
-    }
+    titles = {domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in domains}
     return {
         "domains": titles,
         "fields": [field.model_dump() for field in source.fields],
@@ -182,9 +178,7 @@ def _existing(out: Path, asked: dict[str, object], overwrite: bool) -> PreparedD
         return ready
     if overwrite:
         return None
-    raise DataError(
-        f"{out} holds a dataset prepared from other files or options: add --overwrite to replace it"
-    )
+    raise DataError(f"{out} holds a dataset prepared from other files or options: add --overwrite to replace it")
 
 
 def _first_example(problems: Problems) -> str:

@@ -65,13 +65,9 @@ class Problems:
         )
         if self.strict and error:
             where = problem.examples[0] if problem.examples else f"domain {domain}"
-            raise DataError(
-                f"{where}: {reason} (--strict: {count:,} such; prepare without it to leave them out)"
-            )
+            raise DataError(f"{where}: {reason} (--strict: {count:,} such; prepare without it to leave them out)")
         self.entries.append(problem)
 
     def bad_rows(self, domain: str) -> int:
         """How many interactions of a domain were left out as bad."""
-        return sum(
-            p.count for p in self.entries if p.error and p.table == "interactions" and p.domain == domain
-        )
+        return sum(p.count for p in self.entries if p.error and p.table == "interactions" and p.domain == domain)

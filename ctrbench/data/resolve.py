@@ -44,9 +44,7 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
-        raise ConfigError(
-            f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})"
-        ) from error
+        raise ConfigError(f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})") from error
 
 
 def open_dataset(
@@ -68,9 +66,7 @@ def open_dataset(
     name, known = str(name_or_dir), registry.names("datasets")
     if name not in known:
         if path.is_dir():
-            raise DataError(
-                f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`"
-            )
+            raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
         raise DataError(
             f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}"
         )

@@ -18,9 +18,7 @@ REPEATED_ITEM = "item described again: the first description stands"
 REPEATED_ROW = "row repeated (domain, user, item, time): the first stands"
 
 _WHERE = ("_file", "_line")
-_TOLD = pl.concat_str(
-    pl.lit("user "), "user", pl.lit(", item "), "item", pl.lit(", time "), "time", ignore_nulls=True
-)
+_TOLD = pl.concat_str(pl.lit("user "), "user", pl.lit(", item "), "item", pl.lit(", time "), "time", ignore_nulls=True)
 
 
 class Counted:
@@ -45,9 +43,7 @@ class Counted:
     def report(self, reason: str, rows: pl.DataFrame, *, error: bool) -> None:
         """Add a problem per domain, for rows that are about to go."""
         for (domain,), group in rows.group_by("domain", maintain_order=True):
-            self.problems.add(
-                reason, group.height, domain=domain, examples=examples(group, _TOLD), error=error
-            )
+            self.problems.add(reason, group.height, domain=domain, examples=examples(group, _TOLD), error=error)
 
 
 def require(frame: pl.LazyFrame, columns: Sequence[str], what: str) -> pl.DataFrame:

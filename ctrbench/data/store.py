@@ -100,9 +100,7 @@ class PreparedDataset:
         """One row per item: `item`, `item_index` (dense from 0, the row's place), and the item's columns."""
         return self._scan("items").collect()
 
-    def rows(
-        self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None
-    ) -> pl.DataFrame:
+    def rows(self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None) -> pl.DataFrame:
         """The rows of one split, in canonical order: by domain, then time, then row_id.
 
         Columns: `row_id, domain, user, user_index, item, time` (seconds), `label` (0 or 1), `history`
@@ -143,9 +141,7 @@ _COMPRESSION = 1
 """Zstandard's level: the highest speed costs some 5 % of size."""
 
 
-def write_dataset(
-    folder: Path, items: pl.DataFrame, splits: Mapping[str, pl.DataFrame], manifest: Manifest
-) -> None:
+def write_dataset(folder: Path, items: pl.DataFrame, splits: Mapping[str, pl.DataFrame], manifest: Manifest) -> None:
     """Write a prepared dataset's files into an empty folder, the manifest last."""
     items.write_parquet(folder / "items.parquet", compression_level=_COMPRESSION)
     for split in SPLITS:
@@ -165,9 +161,7 @@ def _read_manifest(path: Path) -> Manifest:
         raise DataError(f"{file} cannot be read ({error}): prepare the dataset again") from error
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != FORMAT:
-        raise DataError(
-            f"{path} has format {found}, this ctrbench reads format {FORMAT}: prepare the dataset again"
-        )
+        raise DataError(f"{path} has format {found}, this ctrbench reads format {FORMAT}: prepare the dataset again")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:

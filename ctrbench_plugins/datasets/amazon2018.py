@@ -124,9 +124,7 @@ class Amazon2018(DatasetSource):
         paper = {name: place for place, name in enumerate(PAPER_CATEGORIES)}
         names = sorted(found, key=lambda name: (paper.get(name, len(paper)), name))
         if not names:
-            raise DataError(
-                f"{root} holds no review file: put X.json.gz or X_5.json.gz and meta_X.json.gz there"
-            )
+            raise DataError(f"{root} holds no review file: put X.json.gz or X_5.json.gz and meta_X.json.gz there")
         wanted = self.options.categories
         for name in wanted or ():
             if name not in found and name not in map(domain_of, found):
@@ -165,9 +163,7 @@ class Amazon2018(DatasetSource):
         ):
             dirty = raw.filter(at)
             told = examples(dirty, pl.col(column))
-            problems.add(
-                reason, dirty.height, domain=category.domain, examples=told, error=False, table="items"
-            )
+            problems.add(reason, dirty.height, domain=category.domain, examples=told, error=False, table="items")
         return raw.with_columns(clean_text(raw["title"]), clean_text(raw["brand"]), price)
 
 

@@ -73,9 +73,7 @@ class Demo(Amazon2018):
             write_raw(root, self.options.scale, self.options.seed)
             stamp.write_text(asked)
         except OSError as error:
-            raise OutputError(
-                f"{root} cannot be written ({error.strerror}): choose another folder"
-            ) from error
+            raise OutputError(f"{root} cannot be written ({error.strerror}): choose another folder") from error
 
     def inputs(self, root: Path) -> list[Path]:
         """Amazon's files, then the side file."""
@@ -89,8 +87,6 @@ class Demo(Amazon2018):
         reviews = super().interactions(root, problems)
         names = dict(zip(SIDE_COLUMNS, ("user", "item", "time", "true_probability"), strict=True))
         types = (pl.String, pl.String, pl.Int64, pl.Float64)
-        truth = pl.scan_csv(root / SIDE_FILE, schema=dict(zip(SIDE_COLUMNS, types, strict=True))).rename(
-            names
-        )
+        truth = pl.scan_csv(root / SIDE_FILE, schema=dict(zip(SIDE_COLUMNS, types, strict=True))).rename(names)
         keys = ["user", "item", "time"]
         return reviews.join(truth.unique(keys), on=keys, how="left", maintain_order="left")

@@ -156,9 +156,7 @@ DOMAINS: tuple[DomainWords, ...] = (
             "Body Lotion, Perfume, Bath Bombs, Soap Bar, Eye Shadow, Makeup Bag, Razor, Hair Clips, "
             "Lip Balm, Mirror, Sunscreen, Mascara"
         ),
-        notes=_words(
-            "2 oz, 8 oz, 12 oz, 100 ml, Rose, Lavender, Vanilla, Shade 3, Shade 12, 2 Pack, 4 Count"
-        ),
+        notes=_words("2 oz, 8 oz, 12 oz, 100 ml, Rose, Lavender, Vanilla, Shade 3, Shade 12, 2 Pack, 4 Count"),
         brands=_words(
             "Aurelle, Belisse, Clarity Lab, Dewdrop, Evanna, Fleurette, Glowell, Honeydew, Ivory Lane, "
             "Jasmin, Kindra, Lumi, Mirabel, Nuvessa, Olivine, Petalia, Quenza, Rosalind, Sorella, Tulip, "

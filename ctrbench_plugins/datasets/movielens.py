@@ -148,21 +148,15 @@ def _users(path: Path, layout: Layout, problems: Problems) -> pl.DataFrame:
     """Columns `user, domain, gender, occupation`."""
     columns = _columns(path, layout.separator, ("user", "age", "gender", "occupation"), header=layout.header)
     age = pl.col("age").cast(pl.Int64, strict=False)
-    domain = pl.coalesce(
-        pl.when(age.is_between(*ages)).then(pl.lit(name)) for name, ages in AGE_GROUPS.items()
-    )
+    domain = pl.coalesce(pl.when(age.is_between(*ages)).then(pl.lit(name)) for name, ages in AGE_GROUPS.items())
     checks = {"user without a readable age": pl.col("domain").is_null()}
     users = take_good(path, columns.with_columns(domain.alias("domain")), checks, problems, table="items")
-    return users.select("user", "domain", "gender", "occupation").unique(
-        "user", keep="first", maintain_order=True
-    )
+    return users.select("user", "domain", "gender", "occupation").unique("user", keep="first", maintain_order=True)
 
 
 def _recbole_movies(path: Path) -> pl.LazyFrame:
     movies = _columns(path, "\t", ("item", "title", "year", "genres"), header=True)
-    return movies.with_columns(
-        pl.col("year").cast(pl.Int64, strict=False), pl.col("genres").str.replace_all(" ", ", ")
-    )
+    return movies.with_columns(pl.col("year").cast(pl.Int64, strict=False), pl.col("genres").str.replace_all(" ", ", "))
 
 
 def _grouplens_movies(path: Path) -> pl.LazyFrame:

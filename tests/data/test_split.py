@@ -10,14 +10,10 @@ from ctrbench.data.split import add_split
 
 def rows(times: dict[str, list[int]]) -> pl.DataFrame:
     made = [(domain, time) for domain, values in times.items() for time in sorted(values)]
-    return pl.DataFrame(made, schema={"domain": pl.String, "time": pl.Int64}, orient="row").with_row_index(
-        "row_id"
-    )
+    return pl.DataFrame(made, schema={"domain": pl.String, "time": pl.Int64}, orient="row").with_row_index("row_id")
 
 
-def split(
-    frame: pl.DataFrame, rule: Any = "time", train: float = 0.8, valid: float = 0.1, seed: int = 0
-) -> Any:
+def split(frame: pl.DataFrame, rule: Any = "time", train: float = 0.8, valid: float = 0.1, seed: int = 0) -> Any:
     return add_split(frame.with_columns(pl.col("row_id").cast(pl.Int64)), rule, train, valid, seed)
 
 

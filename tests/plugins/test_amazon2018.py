@@ -64,15 +64,11 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(root: Path) -> Make:
-    def prepared(
-        *, strict: bool = False, general: dict[str, Any] | None = None, **options: Any
-    ) -> PreparedDataset:
+    def prepared(*, strict: bool = False, general: dict[str, Any] | None = None, **options: Any) -> PreparedDataset:
         source = Amazon2018(Amazon2018.Options(**options))
         preparation = PrepareOptions(**(general or {}))
         out = root.parent / "out"
-        return prepare(
-            source, root, out, preparation, strict=strict, overwrite=True, source_name="amazon2018"
-        )
+        return prepare(source, root, out, preparation, strict=strict, overwrite=True, source_name="amazon2018")
 
     return prepared
 
@@ -129,12 +125,8 @@ def test_bad_rows_are_counted_by_reason_and_named_by_file_and_line(root: Path, m
         "unknown item: no row in the items table": 1,
     }
     assert found["broken JSON line"][1].startswith('Gift_Cards.json.gz:5: {"overall": 5.0')
-    assert found["rating is not a number from 1 to 5"][1].startswith(
-        'Gift_Cards.json.gz:8: {"overall": "five"'
-    )
-    assert found["unknown item: no row in the items table"][1].startswith(
-        "Gift_Cards.json.gz:12: user U1, item unh"
-    )
+    assert found["rating is not a number from 1 to 5"][1].startswith('Gift_Cards.json.gz:8: {"overall": "five"')
+    assert found["unknown item: no row in the items table"][1].startswith("Gift_Cards.json.gz:12: user U1, item unh")
     assert [step.rows["gift_cards"] for step in data.manifest.steps[:3]] == [28, 21, 20]
 
 

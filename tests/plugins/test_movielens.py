@@ -39,9 +39,7 @@ def grouplens(root: Path, ratings: str = "", users: str = "") -> Path:
 def recbole(root: Path) -> Path:
     root.mkdir()
     lines = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    (root / "ml-100k.inter").write_text(
-        "\n".join(lines + ["\t".join(map(str, rating)) for rating in RATINGS])
-    )
+    (root / "ml-100k.inter").write_text("\n".join(lines + ["\t".join(map(str, rating)) for rating in RATINGS]))
     people = [f"{user}\t{age}\tF\tartist\t12345" for user, age in AGES.items()]
     head = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token"
     (root / "ml-100k.user").write_text("\n".join([head, *people]))
@@ -57,9 +55,7 @@ def recbole(root: Path) -> Path:
 
 
 def prepared(root: Path, strict: bool = False) -> PreparedDataset:
-    return prepare(
-        MovieLens(), root, root.parent / f"{root.name}-out", source_name="movielens", strict=strict
-    )
+    return prepare(MovieLens(), root, root.parent / f"{root.name}-out", source_name="movielens", strict=strict)
 
 
 def test_domains_are_age_groups(tmp_path: Path) -> None:
