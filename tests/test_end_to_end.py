@@ -10,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
-TINY = (
-    "--limit 60 --set uni_ctr.config.backbone=tiny-bert --set uni_ctr.config.max_length=32"
-    " --set uni_ctr.config.tower=[8] --set uni_ctr.train.epochs=1 --set deepfm.train.epochs=2"
-    " --set mmoe.train.epochs=2"
-).split()
+pytestmark = pytest.mark.slow
+
+TINY = ["--limit", "60"]
+for setting in (
+    "uni_ctr.config.backbone=tiny-bert",
+    "uni_ctr.config.max_length=32",
+    "uni_ctr.config.tower=[8]",
+    "uni_ctr.train.epochs=1",
+    "deepfm.train.epochs=2",
+    "mmoe.train.epochs=2",
+):
+    TINY += ["--set", setting]
 
 
 @pytest.fixture(scope="module")

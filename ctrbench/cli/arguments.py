@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import tomllib
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from ctrbench.registry import suggest
 
@@ -26,6 +28,25 @@ def seeds(text: str) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < (0 if listed else 1):
         raise argparse.ArgumentTypeError(f"{text!r} is neither seeds (0,1,2) nor how many (3)")
     return numbers if listed else list(range(numbers[0]))
+
+
+def key_value(text: str) -> tuple[str, Any]:
+    """`KEY=VALUE`; the value is TOML where it can be (`3`, `true`, `["a", "b"]`), else text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"write {text!r} as KEY=VALUE")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def scale(text: str) -> tuple[str, float]:
+    """A size, as the option `scale`."""
+    try:
+        return "scale", float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
 def one_of(known: Iterable[str]) -> Callable[[str], str]:

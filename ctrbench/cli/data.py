@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctrbench.cli.arguments import key_value, scale
+from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from ctrbench.data.describe import Description, Section
     from ctrbench.data.prepare import PrepareOptions
     from ctrbench.data.problems import Problem
+    from ctrbench.data.source import DatasetSource
 
 HELP = "prepare a dataset, or describe a prepared one"
 
@@ -28,21 +30,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     prepare = actions.add_parser("prepare", help="write a prepared dataset from a source's files")
     prepare.add_argument("source", help="a registered dataset, as `ctrbench list datasets` names it")
-    prepare.add_argument("--root", type=Path, required=True, metavar="DIR", help="where the files are")
+    prepare.add_argument(
+        "--root", type=Path, metavar="DIR", help="where the files are (a source that makes its own puts them there)"
+    )
     prepare.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     prepare.add_argument("--strict", action="store_true", help="a bad row is an error")
     prepare.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
-    prepare.add_argument(
-        "-o",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the source or of the preparation (window, split, middle, …); may be repeated",
-    )
+    add_source_options(prepare, "an option of the source or of the preparation (window, split, middle, …)")
     describe = actions.add_parser("describe", help="statistics, steps and warnings of a prepared dataset")
     describe.add_argument("dir", type=Path, metavar="DIR", help="a prepared dataset")
     describe.add_argument("--format", choices=("table", "md", "json"), default="table")
+
+
+def add_source_options(parser: argparse.ArgumentParser, text: str) -> None:
+    """`-o KEY=VALUE`, and `--scale N`, which is short for `-o scale=N`."""
+    parser.add_argument(
+        "-o", dest="options", type=key_value, action="append", default=[], metavar="KEY=VALUE", help=text
+    )
+    parser.add_argument(
+        "--scale",
+        dest="options",
+        type=scale,
+        action="append",
+        metavar="N",
+        help="the size of a dataset that is made to order (the demo's is 1; 560 is the paper's)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +73,7 @@ def _prepare(args: argparse.Namespace) -> int:
     source = load_source(args.source, of_source)
     data = prepare(
         source,
-        args.root,
+        _root(args, source),
         args.out,
         preparation,
         strict=args.strict,
@@ -78,7 +90,19 @@ def _prepare(args: argparse.Namespace) -> int:
     return 0
 
 
-def split_options(pairs: Sequence[str], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:
+def _root(args: argparse.Namespace, source: DatasetSource) -> Path:
+    """The folder with the raw files, filled first where the source makes them."""
+    if not source.automatic:
+        if args.root is None:
+            raise ConfigError(f"--root is missing: the folder with the files of {args.source}")
+        return Path(args.root)
+    if args.root is None:
+        return raw_files(args.source, source)
+    source.download(args.root)
+    return Path(args.root)
+
+
+def split_options(pairs: Sequence[tuple[str, Any]], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:
     """`key=value` pairs as preparation options and the source's own; a source's name for an option wins."""
     from pydantic import ValidationError
 
@@ -87,28 +111,17 @@ def split_options(pairs: Sequence[str], of_source: set[str]) -> tuple[PrepareOpt
 
     general: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"-o {pair}: write it as KEY=VALUE")
+    for key, value in pairs:
         if key not in of_source and key not in PrepareOptions.model_fields:
             known = registry.suggest(key, of_source | set(PrepareOptions.model_fields))
-            raise ConfigError(f"-o {pair}: there is no option {key!r}.{known}")
-        (own if key in of_source else general)[key] = _value(value)
+            raise ConfigError(f"-o {key}={value}: there is no option {key!r}.{known}")
+        (own if key in of_source else general)[key] = value
     try:
         return PrepareOptions.model_validate(general), own
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
         raise ConfigError(f"-o {where}: {first['msg']}") from error
-
-
-def _value(text: str) -> Any:
-    """A TOML value where the text is one (`3`, `true`, `["a", "b"]`), else the text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _problem_line(problem: Problem) -> str:

@@ -62,6 +62,8 @@ def open_dataset(
 
     path = Path(name_or_dir)
     if (path / MANIFEST).is_file():
+        if options:
+            raise ConfigError(f"{path} is prepared already, so it takes no option {min(options)!r}; prepare another")
         return PreparedDataset.open(path)
     name, known = str(name_or_dir), registry.names("datasets")
     if name not in known:
@@ -85,20 +87,30 @@ def _automatic(name: str, source: DatasetSource, progress: Callable[[str], None]
     from ctrbench.data.prepare import prepare
     from ctrbench.data.store import MANIFEST, PreparedDataset
 
-    about = json.dumps([source.options.model_dump(mode="json"), __version__], sort_keys=True)
-    key = f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
-    out, raw = cache_dir() / "datasets" / key, cache_dir() / "raw" / key
-    try:
-        for folder in (out.parent, raw):
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the cache {cache_dir()} cannot be written ({error.strerror}): set CTRBENCH_CACHE"
-        ) from error
-    with FileLock(out.with_suffix(".lock")):  # another process may be preparing the same
+    out = _cached("datasets", name, source)
+    with FileLock(f"{out}.lock"):  # another process may be preparing the same
         if (out / MANIFEST).is_file():
             return PreparedDataset.open(out)
         if progress is not None:
             progress("getting the files")
-        source.download(raw)
-        return prepare(source, raw, out, source_name=name, progress=progress)
+        return prepare(source, raw_files(name, source), out, source_name=name, progress=progress)
+
+
+def raw_files(name: str, source: DatasetSource) -> Path:
+    """The files of a source that gets them by itself, under `cache_dir()`."""
+    raw = _cached("raw", name, source)
+    source.download(raw)
+    return raw
+
+
+def _cached(kind: str, name: str, source: DatasetSource) -> Path:
+    """A place in the cache for a source with its options, whose parent folder is there."""
+    about = json.dumps([source.options.model_dump(mode="json"), __version__], sort_keys=True)
+    folder = cache_dir() / kind / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the cache {cache_dir()} cannot be written ({error.strerror}): set CTRBENCH_CACHE"
+        ) from error
+    return folder

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ctrbench.cli import data as verb
+from ctrbench.cli import data as verb, main
+from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import ConfigError, DataError
 
 
@@ -101,3 +102,29 @@ def test_preparing_loads_no_torch(root: Path) -> None:
         f"{str(root)!r}, '--out', {str(root.parent / 'out')!r}])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_dataset_that_makes_its_files_needs_no_root(tmp_path, capsys):
+    words = ["data", "prepare", "demo", "--scale", "0.2", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert PreparedDataset.open(tmp_path / "out").counts("train")["fashion"] == 400
+    assert main([*words, "--root", str(tmp_path / "raw")]) == 0
+    assert (tmp_path / "raw" / "meta_Gift_Cards.json.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo", "--scale", "large"], "'large' is no number"),
+        (["demo", "-o", "scale"], "KEY=VALUE"),
+        (["demo", "-o", "sclae=2"], "scale"),
+        (["movielens"], "--root is missing"),
+        (["movielens", "--root", ".", "--scale", "2"], "no option 'scale'"),
+    ],
+)
+def test_wrong_source_options_are_one_sentence(tmp_path, capsys, words, said):
+    assert main(["data", "prepare", *words, "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert not captured.out
+    assert not (tmp_path / "out").exists()
