@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun, plan
-from ctrbench.bench.records import Cost, Metrics, Record, Rows
+from ctrbench.bench.records import Cost, Metrics, Record, RowCounts
 from ctrbench.bench.spec import TableSpec
 
 TITLES = {
@@ -142,7 +142,7 @@ def make_record(run: PlannedRun, auc: dict[tuple[str, ...], float], **changes: A
         "status": "done",
         "spec": run.spec,
         "dataset": records.DatasetFacts(name="fake", fingerprint=run.spec.dataset),
-        "rows": Rows(train=100, valid=10, test_hash=hashes),
+        "rows": RowCounts(train=100, valid=10, test_hash=hashes),
         "metrics": metrics,
         "cost": Cost(parameters=1000, parameters_trained=900, train_seconds=10.0, rows_per_s=50.0),
     }
@@ -151,4 +151,4 @@ def make_record(run: PlannedRun, auc: dict[tuple[str, ...], float], **changes: A
 
 def failed_record(run: PlannedRun, error: str = "it broke") -> Record:
     """A run that failed before it was scored."""
-    return make_record(run, {}, status="failed", error=error, metrics={}, rows=Rows(), cost=Cost())
+    return make_record(run, {}, status="failed", error=error, metrics={}, rows=RowCounts(), cost=Cost())

@@ -20,7 +20,7 @@ from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.cost import count_parameters, peak_memory_mb, reset_peak_memory
 from ctrbench.bench.provenance import provenance
-from ctrbench.bench.records import Cost, DatasetFacts, Epoch, Metrics, Record, RunFolder, Target
+from ctrbench.bench.records import Cost, DatasetFacts, Metrics, Record, RunFolder, Target
 from ctrbench.data.store import TRUE_PROBABILITY, rows_hash
 from ctrbench.errors import CtrbenchError, OutputError
 from ctrbench.evaluation.metrics import auc, logloss
@@ -29,7 +29,8 @@ from ctrbench.features.loader import Rows
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.checkpoint import load_tensors, load_trained, save_tensors, trained_state
 from ctrbench.training.config import TrainConfig
-from ctrbench.training.fit import FitResult, fit
+from ctrbench.training.course import FitResult
+from ctrbench.training.fit import fit
 from ctrbench.training.watch import Progress, Watch, silent
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ class _Run:
             status="done",
             spec=self.spec,
             dataset=self._dataset_facts(),
-            rows=records.Rows(train=len(train), valid=len(valid)),
+            rows=records.RowCounts(train=len(train), valid=len(valid)),
             cost=self._cost(model, result),
-            history=[Epoch(**epoch.model_dump()) for epoch in result.epochs],
+            history=result.epochs,
             provenance={
                 **provenance(self.spec.model, _device(model)),
                 "started": started.isoformat(timespec="seconds"),

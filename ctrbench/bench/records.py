@@ -11,15 +11,15 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctrbench import files
 from ctrbench.bench.spec import RunSpec
 from ctrbench.errors import OutputError
+from ctrbench.training.course import Epoch, Number
 
 SCHEMA = 1
 ADVICE = "free space, or choose another folder with --results"
@@ -32,14 +32,6 @@ class Target:
     split: Literal["valid", "test"]
     domain: str
     head: str
-
-
-def _known(value: Any) -> Any:
-    """JSON has no NaN: an AUC of one class only is unknown."""
-    return None if isinstance(value, float) and isnan(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_known)]
 
 
 class _Part(BaseModel):
@@ -56,7 +48,7 @@ class DatasetFacts(_Part):
     path: str | None = None
 
 
-class Rows(_Part):
+class RowCounts(_Part):
     """How many rows a run saw, and which test rows."""
 
     train: int = 0
@@ -88,15 +80,6 @@ class Cost(_Part):
     steps: int | None = None
 
 
-class Epoch(_Part):
-    """One line of the training's history."""
-
-    epoch: int
-    loss: Number = None
-    valid_auc: dict[str, Number] = {}
-    seconds: Number = None
-
-
 class Record(_Part):
     """The outcome of one run: enough to rebuild every table without training again."""
 
@@ -106,7 +89,7 @@ class Record(_Part):
     error: str | None = None
     spec: RunSpec
     dataset: DatasetFacts
-    rows: Rows = Rows()
+    rows: RowCounts = RowCounts()
     metrics: dict[str, dict[str, dict[str, Metrics]]] = {}
     """split -> domain -> head; the head `oracle` where the data knows each row's true probability."""
     cost: Cost = Cost()

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from ctrbench.errors import DataError, OutputError
@@ -21,49 +20,10 @@ from ctrbench.features.loader import Rows, batches, train_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training import checkpoint as store
 from ctrbench.training.config import TrainConfig
+from ctrbench.training.course import FitResult
 from ctrbench.training.interrupt import StopRequest, deferred_interrupt
 from ctrbench.training.optim import build_optimizers, build_schedulers
 from ctrbench.training.watch import Progress, Watch, silent
-
-
-class Epoch(BaseModel):
-    """What one epoch gave: mean training loss, validation AUC of each domain (NaN with one class), seconds."""
-
-    epoch: int
-    loss: float
-    valid_auc: dict[str, float]
-    seconds: float
-
-    @property
-    def mean_auc(self) -> float:
-        """Mean over the domains that have both classes; NaN where none has."""
-        known = [value for value in self.valid_auc.values() if not math.isnan(value)]
-        return sum(known) / len(known) if known else math.nan
-
-
-class FitResult(BaseModel):
-    """The course of a training; also the part of a checkpoint that is no tensor. Seconds are wall time."""
-
-    epochs: list[Epoch] = []
-    best_epoch: int = -1
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    epoch_seconds: float = 0.0
-    steps: int = 0
-    train_rows: int = 0
-    train_seconds: float = 0.0
-    valid_seconds: float = 0.0
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows trained on per second, validation not counted."""
-        return self.train_rows / self.train_seconds if self.train_seconds else math.nan
-
-    @property
-    def best_auc(self) -> float:
-        """Mean validation AUC of the epoch whose weights were kept."""
-        return self.epochs[self.best_epoch].mean_auc if self.epochs else math.nan
 
 
 class _Loss(nn.Module):
@@ -159,23 +119,26 @@ class _Loop:
 
     def _epoch(self, stop: StopRequest) -> None:
         result, order = self.result, self._order(self.result.epoch)
+        done = sum(len(indices) for indices in order[: result.step])
         self.model.train()
+        start = time.perf_counter()
         for batch in batches(self.train, order, skip=result.step):
-            start = time.perf_counter()
             loss = self._step(batch.to(self.accelerator.device))
             seconds = time.perf_counter() - start
+            done += len(batch)
             result.step += 1
             result.steps += 1
             result.loss_sum += loss
             result.epoch_seconds += seconds
             result.train_seconds += seconds
             result.train_rows += len(batch)
-            self._tell(loss, sum(len(indices) for indices in order[: result.step]))
+            self._tell(loss, done)
             if stop:
                 self._save()
                 raise KeyboardInterrupt
             if time.perf_counter() - self.saved_at > self.config.checkpoint_seconds:
                 self._save()
+            start = time.perf_counter()
         self._validate()
         self._save()
         if stop:
@@ -202,18 +165,8 @@ class _Loop:
         result, start = self.result, time.perf_counter()
         scored = score(self.model, self.valid, batch_size=self.config.score_batch_size, precision=self.config.precision)
         result.valid_seconds += time.perf_counter() - start
-        epoch = Epoch(
-            epoch=result.epoch,
-            loss=result.loss_sum / max(result.step, 1),
-            valid_auc=domain_aucs(scored),
-            seconds=result.epoch_seconds,
-        )
-        best = result.best_auc
-        result.epochs.append(epoch)
-        if not self.best or epoch.mean_auc > best or math.isnan(best):
-            result.best_epoch = result.epoch
+        if result.end_epoch(domain_aucs(scored)):
             self.best = store.trained_state(self.model)
-        result.epoch, result.step, result.loss_sum, result.epoch_seconds = result.epoch + 1, 0, 0.0, 0.0
 
     def _tell(self, loss: float, done: int) -> None:
         result = self.result

@@ -65,7 +65,6 @@ def test_options_go_to_source_and_preparation(root: Path) -> None:
     ("option", "says"),
     [
         ("windw=2", "Did you mean 'window'"),
-        ("window", "KEY=VALUE"),
         ("window=-1", "-o window"),
         ("price=x", "option price"),
     ],

@@ -11,7 +11,8 @@ import torch
 from ctrbench.errors import DataError, OutputError
 from ctrbench.training import fit as module
 from ctrbench.training.config import TrainConfig
-from ctrbench.training.fit import FitResult, fit
+from ctrbench.training.course import Epoch, FitResult
+from ctrbench.training.fit import fit
 from ctrbench.training.watch import Progress
 from tests.toys import DOMAINS, build, toy_rows, view
 
@@ -110,8 +111,16 @@ def test_patience_ends_training_and_only_auc_counts(monkeypatch):
 
 
 def test_a_domain_with_one_class_does_not_count_for_selection():
-    epoch = module.Epoch(epoch=0, loss=1.0, valid_auc={"books": math.nan, "games": 0.7, "tools": 0.5}, seconds=1.0)
+    epoch = Epoch(epoch=0, loss=1.0, valid_auc={"books": math.nan, "games": 0.7, "tools": 0.5}, seconds=1.0)
     assert epoch.mean_auc == pytest.approx(0.6)
+
+
+def test_where_no_domain_has_both_classes_the_latest_epoch_is_kept():
+    result = FitResult()
+    assert [result.end_epoch({"books": math.nan}) for _ in range(3)] == [True, True, True]
+    assert result.best_epoch == 2
+    assert result.end_epoch({"books": 0.5})
+    assert not result.end_epoch({"books": math.nan})
 
 
 @ALL
