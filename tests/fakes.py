@@ -50,10 +50,6 @@ class _Model:
         dim: int = 8
         dropout: float = 0.1
 
-    @classmethod
-    def featurizer(cls, config: BaseModel) -> None:
-        """These models see nothing."""
-
 
 class Single(_Model):
     """One model per domain."""

@@ -22,12 +22,14 @@ class BackboneFiles:
     """Where a backbone comes from: `path` (a local folder or a hub id at `revision`), or code that builds it.
 
     `build` makes a backbone with random weights, for tests and offline smoke runs; tables say when one was used.
+    `advice` is what to do where it cannot be loaded.
     """
 
     name: str
     path: str = ""
     revision: str | None = None
     build: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerFast]] | None = None
+    advice: str = "name a local folder, or another backbone"
 
     @property
     def random(self) -> bool:

@@ -25,6 +25,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
+    tokenizer.truncation_side = "left"  # the oldest history goes first, the product stays
     return tokenizer
 
 
@@ -75,6 +76,4 @@ def _load(auto: Any, files: BackboneFiles, **options: Any) -> Any:
         return auto.from_pretrained(files.path, revision=files.revision or "main", trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BackboneError(
-            f"cannot load backbone '{files.name}': {reason}; name a local folder, or install '.[demo]' for minilm"
-        ) from error
+        raise BackboneError(f"cannot load backbone '{files.name}': {reason.rstrip('.')}; {files.advice}") from error

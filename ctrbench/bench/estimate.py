@@ -13,11 +13,13 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from ctrbench import registry
+from ctrbench.bench.build import build
 from ctrbench.bench.cost import count_parameters
+from ctrbench.errors import BackboneError
 from ctrbench.features.loader import Rows, eval_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
+from ctrbench.training.optim import build_optimizers
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,19 +51,21 @@ class Estimate:
 
 
 def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
-    """The cost of `planned` at its largest number of epochs. What a missing backbone hides stays None."""
+    """The cost of `planned` at its largest number of epochs; what a missing backbone hides stays None.
+
+    Raises `ConfigError` where a setting does not fit the model or the data.
+    """
     spec = planned.spec
-    kind: type[CTRModel] = registry.load("models", spec.model)
-    config, train = kind.Config.model_validate(spec.config), TrainConfig.model_validate(spec.train)
+    train = TrainConfig.model_validate(spec.train)
     rows = {split: data.rows(split, spec.domains, spec.limit) for split in ("train", "valid", "test")}
     steps = train.epochs * -(-len(rows["train"]) // train.batch_size)
     try:
-        featurizer = kind.featurizer(config).fit(rows["train"], data.items, data.manifest)
-        with torch.random.fork_rng(), torch.device("meta"):
-            model = kind(config, featurizer.info, spec.domains)
+        with torch.device("meta"):
+            model, featurizer = build(spec, data, rows["train"])
+            build_optimizers(model.parameter_groups(), train)
         sample = Rows.build(_sample(rows["train"]), data.items, featurizer, spec.domains)
-    except Exception as error:
-        _log.info("no estimate for %s: %s", spec.model, error)
+    except BackboneError as error:
+        _log.warning("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
     parameters, trained = count_parameters(model)
     counts = {split: len(frame) for split, frame in rows.items()}
@@ -73,7 +77,7 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
         flops=flops,
         memory_bytes=4 * parameters + 12 * trained,
         seconds=None if flops is None else _seconds(flops, counts, train.epochs),
-        download_bytes=_download(config, parameters),
+        download_bytes=_download(model, parameters),
     )
 
 
@@ -123,9 +127,9 @@ def _matmul_speed() -> float:
     return 5 * 2 * 1024**3 / (time.perf_counter() - start)
 
 
-def _download(config: object, parameters: int) -> int | None:
+def _download(model: CTRModel, parameters: int) -> int | None:
     """Bytes still to be fetched from a model hub: none for a model without a backbone, or with one that is here."""
-    name = getattr(config, "backbone", None)
+    name = getattr(model.config, "backbone", None)
     if name is None:
         return 0
     from ctrbench.backbones.files import resolve_backbone

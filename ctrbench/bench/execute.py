@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from ctrbench import registry
 from ctrbench.bench import records
+from ctrbench.bench.build import build
 from ctrbench.bench.cost import count_parameters, peak_memory_mb, reset_peak_memory
 from ctrbench.bench.provenance import provenance
 from ctrbench.bench.records import Cost, DatasetFacts, Metrics, Record, RunFolder, Target
@@ -43,24 +43,29 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 ORACLE = "oracle"
+MetricTree = dict[str, dict[str, dict[str, Metrics]]]
+"""split -> domain -> head"""
 
 
 def execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Watch = silent) -> Record:
     """Do what is missing of a run and return its record.
 
-    A model's failure becomes a record with its error. `KeyboardInterrupt`, and an `OutputError` where results cannot
-    be written, end the call; a checkpoint is left to resume from.
+    A model's failure becomes a record with its error; where the model was trained before and only scoring failed, the
+    failure is returned, and what is on disk stays. `KeyboardInterrupt`, and an `OutputError` where results cannot be
+    written, end the call; a checkpoint is left to resume from.
     """
     run = _Run(planned.spec, data, RunFolder.of(results, data.manifest.source, planned.spec), watch)
     before = records.load(results, data.manifest.source, planned.spec)
+    trained = before if before is not None and before.status == "done" else None
     try:
-        record = before if before is not None and before.status == "done" else run.train()
-        record = run.score(record, planned.targets)
+        record = run.score(trained or run.train(), planned.targets)
     except OutputError:
         raise
     except Exception as error:
         _log.debug("run %s failed", planned.spec.id, exc_info=True)
         record = run.failed(error)
+        if trained is not None:
+            return record
     records.save(results, record)
     if record.status == "done":
         run.folder.checkpoint.unlink(missing_ok=True)
@@ -81,8 +86,8 @@ class _Run:
         started = datetime.now(UTC)
         reset_peak_memory()
         train, valid = (self._raw(split, self.spec.domains) for split in ("train", "valid"))
-        model, featurizer = self._build(train)
-        self.watch(Progress("tokens", 0, len(train) + len(valid)))
+        self.watch(Progress("features", 0, len(train) + len(valid)))
+        model, featurizer = self.model, self.featurizer = build(self.spec, self.data, train)
         result = fit(
             model,
             Rows.build(train, self.data.items, featurizer, self.spec.domains),
@@ -100,7 +105,7 @@ class _Run:
             id=self.spec.id,
             status="done",
             spec=self.spec,
-            dataset=self._dataset_facts(),
+            dataset=DatasetFacts.of(self.data),
             rows=records.RowCounts(train=len(train), valid=len(valid)),
             cost=self._cost(model, result),
             history=result.epochs,
@@ -135,7 +140,7 @@ class _Run:
         speed = scored / seconds if seconds else None
         return record.model_copy(
             update={
-                "metrics": _merge(record.metrics, _metrics(new)),
+                "metrics": _merge(record.metrics, _nothing(missing), _metrics(new)),
                 "rows": record.rows.model_copy(update={"test_hash": hashes}),
                 "cost": record.cost.model_copy(update={"score_rows_per_s": record.cost.score_rows_per_s or speed}),
             }
@@ -151,27 +156,14 @@ class _Run:
             status="failed",
             error=text.strip().splitlines()[0] if text.strip() else type(error).__name__,
             spec=self.spec,
-            dataset=self._dataset_facts(),
+            dataset=DatasetFacts.of(self.data),
         )
-
-    def _build(self, train: pl.DataFrame | None = None) -> tuple[CTRModel, Featurizer]:
-        """A new model from the run's seed and a fitted featurizer; the global random state stays as it is."""
-        kind: type[CTRModel] = registry.load("models", self.spec.model)
-        config = kind.Config.model_validate(self.spec.config)
-        featurizer = kind.featurizer(config)
-        rows = train if train is not None else self._raw("train", self.spec.domains)
-        featurizer.fit(rows, self.data.items, self.data.manifest)
-        with torch.random.fork_rng():
-            torch.manual_seed(self.spec.seed)
-            self.model = kind(config, featurizer.info, self.spec.domains)
-        self.featurizer = featurizer
-        return self.model, featurizer
 
     def _trained(self) -> tuple[CTRModel, Featurizer]:
         """The model with its best weights: still here after training, else from the run's folder."""
         if self.model is not None and self.featurizer is not None:
             return self.model, self.featurizer
-        model, featurizer = self._build()
+        model, featurizer = build(self.spec, self.data, self._raw("train", self.spec.domains))
         load_trained(model, load_tensors(self.folder.model)[0])
         return model.to("cuda" if torch.cuda.is_available() else "cpu"), featurizer
 
@@ -185,21 +177,13 @@ class _Run:
         config = self._train_config()
         return {"batch_size": config.score_batch_size, "precision": config.precision}
 
-    def _dataset_facts(self) -> DatasetFacts:
-        manifest = self.data.manifest
-        return DatasetFacts(
-            name=manifest.source,
-            fingerprint=manifest.fingerprint,
-            synthetic=manifest.synthetic,
-            path=str(self.data.path),
-        )
-
     def _cost(self, model: CTRModel, result: FitResult) -> Cost:
         parameters, trained = count_parameters(model)
         return Cost(
             parameters=parameters,
             parameters_trained=trained,
-            train_seconds=result.train_seconds + result.valid_seconds,
+            train_seconds=result.train_seconds,
+            valid_seconds=result.valid_seconds,
             rows_per_s=result.rows_per_s,
             peak_memory_mb=peak_memory_mb(),
             epochs_run=len(result.epochs),
@@ -229,9 +213,9 @@ def _long(split: str, raw: pl.DataFrame, scores: pl.DataFrame, heads: Sequence[s
     return pl.concat([facts.with_columns(head=pl.lit(head), logit=scores[head]).select(order) for head in heads])
 
 
-def _metrics(scored: pl.DataFrame) -> dict[str, dict[str, dict[str, Metrics]]]:
+def _metrics(scored: pl.DataFrame) -> MetricTree:
     """split -> domain -> head, with the oracle where each row's true probability is known."""
-    found: dict[str, dict[str, dict[str, Metrics]]] = {}
+    found: MetricTree = {}
     for (split, domain, head), part in scored.group_by(["split", "domain", "head"], maintain_order=True):
         heads = found.setdefault(str(split), {}).setdefault(str(domain), {})
         heads[str(head)] = _metric(part["label"], part["logit"])
@@ -247,11 +231,19 @@ def _metric(label: pl.Series, logit: pl.Series) -> Metrics:
     return Metrics(auc=value, logloss=logloss(labels, logits), rows=len(labels), positives=int(labels.sum()))
 
 
-def _merge(
-    old: dict[str, dict[str, dict[str, Metrics]]], new: dict[str, dict[str, dict[str, Metrics]]]
-) -> dict[str, dict[str, dict[str, Metrics]]]:
-    merged = {split: {domain: dict(heads) for domain, heads in domains.items()} for split, domains in old.items()}
-    for split, domains in new.items():
-        for domain, heads in domains.items():
-            merged.setdefault(split, {}).setdefault(domain, {}).update(heads)
+def _nothing(targets: Sequence[Target]) -> MetricTree:
+    """What is known of targets without a row."""
+    found: MetricTree = {}
+    for target in targets:
+        found.setdefault(target.split, {}).setdefault(target.domain, {})[target.head] = Metrics(rows=0, positives=0)
+    return found
+
+
+def _merge(*trees: MetricTree) -> MetricTree:
+    """Later trees win."""
+    merged: MetricTree = {}
+    for tree in trees:
+        for split, domains in tree.items():
+            for domain, heads in domains.items():
+                merged.setdefault(split, {}).setdefault(domain, {}).update(heads)
     return merged

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -117,7 +117,7 @@ def plan(
         table=table,
         runs=tuple(runs),
         profile=profile,
-        dataset=_dataset_facts(data),
+        dataset=DatasetFacts.of(data),
         titles=dict(data.manifest.domains),
         domains=trained,
         targets=unseen,
@@ -145,12 +145,11 @@ def _run(
         dataset=data.fingerprint,
         limit=limit,
     )
-    own = [(domain, "own") for domain in domains]
-    other = [(domain, head) for domain in unseen for head in zero_shot_heads(model, domains)]
-    return PlannedRun(spec, tuple(Target(s, domain, head) for domain, head in own + other for s in _SPLITS))
-
-
-_SPLITS: tuple[Literal["valid", "test"], ...] = ("valid", "test")
+    own = [Target("test", domain, "own") for domain in domains]
+    unnamed = [(domain, head) for domain in unseen for head in zero_shot_heads(model, domains)]
+    test = [Target("test", domain, head) for domain, head in unnamed]
+    choice = [Target("valid", domain, head) for domain, head in unnamed]
+    return PlannedRun(spec, (*own, *test, *choice))
 
 
 def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
@@ -251,13 +250,3 @@ def _ordered(wanted: Iterable[str], data: PreparedDataset, option: str) -> tuple
     for name in sorted(names - set(data.domains)):
         raise ConfigError(f"{option}: this dataset has no domain {name!r}.{suggest(name, data.domains)}")
     return tuple(domain for domain in data.domains if domain in names)
-
-
-def _dataset_facts(data: PreparedDataset) -> DatasetFacts:
-    manifest = data.manifest
-    return DatasetFacts(
-        name=manifest.source,
-        fingerprint=data.fingerprint,
-        synthetic=manifest.synthetic,
-        path=str(data.path),
-    )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,9 @@ from ctrbench import files
 from ctrbench.bench.spec import RunSpec
 from ctrbench.errors import OutputError
 from ctrbench.training.course import Epoch, Number
+
+if TYPE_CHECKING:
+    from ctrbench.data.store import PreparedDataset
 
 SCHEMA = 1
 ADVICE = "free space, or choose another folder with --results"
@@ -47,6 +50,17 @@ class DatasetFacts(_Part):
     synthetic: bool = False
     path: str | None = None
 
+    @classmethod
+    def of(cls, data: PreparedDataset) -> Self:
+        """The facts of a prepared dataset."""
+        manifest = data.manifest
+        return cls(
+            name=manifest.source,
+            fingerprint=data.fingerprint,
+            synthetic=manifest.synthetic,
+            path=str(data.path),
+        )
+
 
 class RowCounts(_Part):
     """How many rows a run saw, and which test rows."""
@@ -72,6 +86,8 @@ class Cost(_Part):
     parameters: int | None = None
     parameters_trained: int | None = None
     train_seconds: Number = None
+    """Of training steps; validation is apart."""
+    valid_seconds: Number = None
     rows_per_s: Number = None
     score_rows_per_s: Number = None
     peak_memory_mb: Number = None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun
 from ctrbench.bench.records import Record
@@ -43,14 +42,14 @@ def run_table(
     """The records of all runs, in the plan's order; trains (or scores) only what is missing.
 
     A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
-    `OutputError` end the table; what is done stays done. A `CtrbenchError` names what a model needs and is not
-    there, such as its backbone, or a folder that cannot be written, before anything is spent.
+    `OutputError` end the table; what is done stays done. A `CtrbenchError` names a setting that does
+    not fit, a backbone that is not there, or a folder that cannot be written, before anything is spent.
     """
     found = stored(plan, results)
     missing = [p for p, r in zip(plan.runs, found, strict=True) if not records.complete(r, p.targets)]
     if missing:
         records.ensure_writable(results)
-        _look_for_needs(missing)
+        _check(missing, data)
     total = len(plan.runs)
     for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):
@@ -65,10 +64,13 @@ def run_table(
     return finished
 
 
-def _look_for_needs(missing: Iterable[PlannedRun]) -> None:
-    for model, config in dict.fromkeys((run.spec.model, json.dumps(run.spec.config)) for run in missing):
-        kind = registry.load("models", model)
-        kind.featurizer(kind.Config.model_validate_json(config))
+def _check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
+    """Settings that do not fit, and backbones that are not there, are found before anything is spent."""
+    from ctrbench.bench.build import check  # imports transformers and peft for a language model
+
+    one_each = {(run.spec.model, json.dumps(run.spec.config)): run.spec for run in missing}
+    for spec in one_each.values():
+        check(spec, data)
 
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:

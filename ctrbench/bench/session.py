@@ -67,7 +67,7 @@ def fit(
         dataset=data.fingerprint,
         limit=limit,
     )
-    own = tuple(Target(split, domain, "own") for domain in chosen for split in ("valid", "test"))
+    own = tuple(Target("test", domain, "own") for domain in chosen)
     run = Run(spec, data, Path(results), watch)
     run.need(own)
     return run

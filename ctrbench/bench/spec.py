@@ -16,6 +16,7 @@ from ctrbench.bench import catalog
 from ctrbench.bench.settings import Differences, explain, merge
 from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
+from ctrbench.training.config import TrainConfig
 
 Profile = Literal["demo", "small", "paper"]
 PROFILES: tuple[Profile, ...] = ("demo", "small", "paper")
@@ -43,8 +44,10 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """16 hex digits over every field: it changes when any of them does."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """16 hex digits over everything that decides the result: it changes when any of that does."""
+        decisive = self.model_dump(mode="json")
+        decisive["train"] = {key: value for key, value in self.train.items() if key not in TrainConfig.NEUTRAL}
+        canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -33,7 +33,9 @@ _log = logging.getLogger(__name__)
 
 
 class TextFeaturizer:
-    """`input_ids`: `Ragged` int32 tokens of each row's prompt, at most `max_length` long (the end is cut off).
+    """`input_ids`: `Ragged` int32 tokens of each row's prompt, at most `max_length` of them.
+
+    Which end of a longer prompt is cut is the tokenizer's `truncation_side`.
 
     `prompt` is a template, or the name of one of the dataset's. Tokens are cached under (dataset fingerprint, rows,
     template, tokenizer), so that seeds, models and later runs share them.
@@ -41,6 +43,7 @@ class TextFeaturizer:
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, prompt: Prompt | str = "default", max_length: int = 256):
         self.tokenizer = tokenizer
+        self.vocabulary = _identity(tokenizer)
         self.prompt = prompt
         self.max_length = max_length
         self.titles: dict[str, str] = {}
@@ -67,6 +70,11 @@ class TextFeaturizer:
             _save(path, values)
             _save(lengths_path, lengths)
         values, lengths = np.load(path, allow_pickle=False), np.load(lengths_path, allow_pickle=False)
+        full = int((lengths == self.max_length).sum())
+        if full:
+            _log.warning(
+                "%d of %d prompts reach max_length (%d tokens) and may be cut", full, len(rows), self.max_length
+            )
         offsets = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
         pad = self.tokenizer.pad_token_id or 0
         ragged = Ragged(torch.from_numpy(values), torch.from_numpy(offsets), pad=pad, mask="attention_mask")
@@ -92,25 +100,28 @@ class TextFeaturizer:
 
     def _key(self, rows: pl.DataFrame) -> str:
         digest = hashlib.sha256(json.dumps([self.dataset, self.state()], sort_keys=True).encode())
-        digest.update(self.tokenizer.backend_tokenizer.to_str().encode())
+        digest.update(self.vocabulary)
         digest.update(rows["row_id"].to_numpy().tobytes())
         return digest.hexdigest()[:32]
 
     def _tokenise(self, rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt) -> tuple[np.ndarray, np.ndarray]:
         """Flat int32 tokens and int64 lengths."""
-        values, lengths, cut = [np.empty(0, np.int32)], [np.empty(0, np.int64)], 0
+        values, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
         for chunk in rows.iter_slices(_CHUNK):
             texts = render(chunk, items, prompt, self.titles).to_list()
             tokens = self.tokenizer(texts, truncation=True, max_length=self.max_length, return_attention_mask=False)[
                 "input_ids"
             ]
-            sizes = np.fromiter(map(len, tokens), np.int64, len(tokens))
-            cut += int((sizes == self.max_length).sum())
             values.append(np.concatenate([np.asarray(row, np.int32) for row in tokens]))
-            lengths.append(sizes)
-        if cut:
-            _log.info("%d of %d prompts were cut at %d tokens", cut, len(rows), self.max_length)
+            lengths.append(np.fromiter(map(len, tokens), np.int64, len(tokens)))
         return np.concatenate(values), np.concatenate(lengths)
+
+
+def _identity(tokenizer: PreTrainedTokenizerFast) -> bytes:
+    """A hash of what a tokenizer does, without the state that its last call left in it."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    about = [{**state, "truncation": None, "padding": None}, tokenizer.truncation_side]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).digest()
 
 
 def _save(path: Path, array: np.ndarray) -> None:

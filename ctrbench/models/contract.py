@@ -78,15 +78,21 @@ class CTRModel(nn.Module, ABC):
         A model whose heads share costly work overrides `logits`, does that work once, and calls this.
         """
         if head == OWN:
+            self._require(*(name for name, _ in batch.by_domain()))
             return own(batch)
         if head == GENERAL:
             return general(batch)
         if head == MEAN:
             every = [own(batch.as_domain(name)).double().sigmoid() for name in self.domains]
             return torch.stack(every).mean(0).logit(eps=1e-12).float()
-        if head not in self.domains:
-            raise UnknownDomain(f"no head '{head}': this model's domains are {', '.join(self.domains)}")
+        self._require(head)
         return own(batch.as_domain(head))
+
+    def _require(self, *domains: str) -> None:
+        """An unseen domain is an error, never a constant."""
+        for domain in domains:
+            if domain not in self.domains:
+                raise UnknownDomain(f"no head '{domain}': this model was trained on {', '.join(self.domains)}")
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by optimiser group: `sparse` (embedding tables with sparse gradients), `dense`."""
@@ -110,7 +116,7 @@ class CTRModel(nn.Module, ABC):
         super().train(mode)
         for module in self.modules():
             learns = [parameter.requires_grad for parameter in module.parameters()]
-            if learns and not any(learns):
+            if module is not self and learns and not any(learns):
                 module.eval()
         return self
 
@@ -118,9 +124,12 @@ class CTRModel(nn.Module, ABC):
         """Give every `PerDomain` part a new network for `name`, and freeze all else; returns the new parameters."""
         if name in self.domains:
             raise ConfigError(f"domain '{name}' is already one of {', '.join(self.domains)}")
-        self.requires_grad_(False)
         parts = [part for part in self.modules() if isinstance(part, PerDomain)]
-        new = [parameter for part in parts for parameter in part.add(name).parameters()]
+        if not parts:
+            raise ConfigError(f"{type(self).__name__} has no network per domain, so none can be added for '{name}'")
+        device = next(self.parameters()).device
+        self.requires_grad_(False)
+        new = [parameter for part in parts for parameter in part.add(name).to(device).parameters()]
         self.domains = (*self.domains, name)
         self.train(self.training)
         return new

@@ -34,7 +34,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             state = json.loads((file.metadata() or {})["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise OutputError(f"cannot read {path}: {error}; delete it, and the run starts afresh") from error
+        raise OutputError(f"cannot read {path}: {error}; delete the folder {path.parent} to run this again") from error
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:

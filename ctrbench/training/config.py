@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,9 @@ class TrainConfig(BaseModel):
     """Training settings. Unknown keys are errors; a model's `training` states its paper's differences."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    NEUTRAL: ClassVar = frozenset({"score_batch_size", "checkpoint_seconds"})
+    """Keys that do not change a run's result, so they are no part of its identity."""
 
     epochs: int = Field(10, gt=0)
     patience: int = Field(2, gt=0, description="epochs without a better validation AUC before training stops")

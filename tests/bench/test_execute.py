@@ -9,11 +9,13 @@ import pytest
 
 from ctrbench import registry
 from ctrbench.bench import execute as module, records
+from ctrbench.bench.build import check
 from ctrbench.bench.execute import execute
 from ctrbench.bench.plan import PlannedRun
 from ctrbench.bench.records import RunFolder, Target
 from ctrbench.bench.spec import RunSpec
 from ctrbench.data.store import rows_hash
+from ctrbench.errors import CtrbenchError
 from ctrbench.evaluation.metrics import auc
 from ctrbench.training.config import TrainConfig
 from tests.toys import DOMAINS, TINY
@@ -115,6 +117,41 @@ def test_a_failure_becomes_a_record_and_is_tried_again(toy, tmp_path, monkeypatc
     assert record.error == "ZeroDivisionError: division by zero"
     assert records.load(tmp_path, "toy", record.spec) == record
     assert execute(planned(toy), toy, tmp_path).status == "done"
+
+
+def test_a_later_failure_of_scoring_leaves_the_record_as_it_was(toy, tmp_path):
+    good = execute(planned(toy), toy, tmp_path)
+    bad = execute(planned(toy, targets=(*OWN, Target("test", "books", "general"))), toy, tmp_path)
+    assert bad.status == "failed"
+    assert records.load(tmp_path, "toy", good.spec) == good
+
+
+def test_a_target_without_rows_is_scored_once(tmp_path, trainings):
+    from tests.toys import write_toy
+
+    data = write_toy(tmp_path / "data", domains={"books": "Books", "games": "Games", "tools": "Tools", "none": "None"})
+    targets = (Target("test", "none", "books"),)
+    record = execute(planned(data, "deepfm", targets), data, tmp_path)
+    assert record.metric(targets[0]).rows == 0
+    assert records.complete(record, targets)
+
+
+def test_settings_that_do_not_fit_are_found_without_training(toy):
+    for name, changes in (
+        ("uni_ctr", {"config": {"ladders": 7}}),
+        ("uni_ctr", {"config": {"prompt": "nosuch"}}),
+        ("uni_ctr", {"config": {"backbone": "nosuch"}}),
+        ("deepfm", {"train": {"lr_groups": {"lroa": 1e-3}}}),
+    ):
+        with pytest.raises(CtrbenchError):
+            check(planned(toy, name, **changes).spec, toy)
+    check(planned(toy, "uni_ctr").spec, toy)
+
+
+def test_what_does_not_change_the_result_does_not_change_the_id(toy):
+    one, two = (planned(toy, train={"checkpoint_seconds": seconds}).spec for seconds in (1, 100))
+    assert one.id == two.id
+    assert one.id != planned(toy, train={"epochs": 9}).spec.id
 
 
 def test_a_domain_without_a_head_fails_with_a_sentence_never_with_a_constant(toy, tmp_path):

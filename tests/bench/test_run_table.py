@@ -27,6 +27,7 @@ def executed(monkeypatch):
         return record
 
     monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
     return ids
 
 
@@ -51,10 +52,10 @@ def test_when_all_is_there_the_trainer_is_not_even_imported(plan, tmp_path, monk
 
 
 def test_what_a_model_needs_is_looked_for_before_anything_is_run(plan, executed, tmp_path, monkeypatch):
-    def absent(config):
+    def absent(spec, data):
         raise BackboneError("no backbone")
 
-    monkeypatch.setattr("tests.fakes.Language.featurizer", absent)
+    monkeypatch.setattr("ctrbench.bench.build.check", absent)
     with pytest.raises(BackboneError):
         run_table(plan, FakeData(), tmp_path)
     assert not executed

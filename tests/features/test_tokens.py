@@ -39,6 +39,21 @@ def test_the_second_call_does_not_tokenise(cache, monkeypatch):
     assert torch.equal(first.values, second.values)
 
 
+def test_a_tokenizer_that_was_used_before_finds_the_same_entry(cache):
+    tokenizer = load_tokenizer("tiny-bert")
+    for _ in range(2):
+        made = TextFeaturizer(tokenizer).fit(toy_rows(5), toy_items(), toy_manifest())
+        made(toy_rows(20), toy_items())
+    assert len(list(cache.rglob("*.npy"))) == 2
+
+
+def test_a_long_prompt_loses_its_start_not_the_product(cache):
+    ragged = featurizer(max_length=20)(toy_rows(3), toy_items())["input_ids"]
+    values, _ = ragged.take(torch.arange(3))
+    whole = render(toy_rows(3), toy_items(), PROMPT, toy_manifest().domains).to_list()
+    assert [load_tokenizer("tiny-bert").decode(row) for row in values] == [text[-20:] for text in whole]
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -107,11 +107,22 @@ def test_an_unknown_head_is_an_error_that_names_the_known_ones(name):
         model.logits(toy_batch(featurizer), ("shoes",))
 
 
-@joint
+@every
 def test_a_row_of_an_unknown_domain_is_an_error_never_a_constant(name):
     model, featurizer = build(name, domains=("books", "games"))
     with pytest.raises(UnknownDomain, match="tools"):
-        model.eval()(toy_batch(featurizer, count=40))
+        model.eval().logits(toy_batch(featurizer, count=40), ("own",))
+
+
+@every
+def test_a_model_without_networks_per_domain_refuses_a_new_domain_and_stays_as_it_was(name):
+    model, _ = build(name)
+    if name in JOINT:
+        return
+    with pytest.raises(ConfigError, match="no network per domain"):
+        model.add_domain("shoes")
+    assert all(p.requires_grad for p in model.parameters())
+    assert model.requires_grad_(False).train().training
 
 
 @every

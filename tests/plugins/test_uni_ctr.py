@@ -178,6 +178,14 @@ def test_a_new_domain_trains_with_its_own_loss_and_frozen_parts_in_eval_mode():
     torch.testing.assert_close(model.loss(batch), own)
 
 
+def test_of_the_frozen_backbone_only_the_adapters_are_in_training_mode():
+    model, _ = build("uni_ctr")
+    on = [name for name, module in model.train().backbone.named_modules() if module.training]
+    assert any("lora_dropout" in name for name in on)
+    assert all("lora_" in name for name in on)
+    assert not [name for name, module in model.eval().named_modules() if module.training]
+
+
 def test_all_heads_cost_one_pass_of_the_backbone(monkeypatch):
     model, featurizer = build("uni_ctr")
     batch, calls = toy_batch(featurizer), []
@@ -212,5 +220,5 @@ def test_a_folder_without_a_model_is_said_to_be_none(tmp_path):
 
 
 def test_a_hub_id_without_a_hub_says_what_to_do():
-    with pytest.raises(BackboneError, match=r"nobody/nothing.*\.\[demo\]"):
+    with pytest.raises(BackboneError, match=r"nobody/nothing.*name a local folder"):
         build("uni_ctr", backbone="nobody/nothing")

@@ -80,7 +80,7 @@ def test_a_broken_checkpoint_is_one_sentence(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(b"not a checkpoint")
     model, train, valid = setup("deepfm")
-    with pytest.raises(OutputError, match="delete it"):
+    with pytest.raises(OutputError, match="delete the folder"):
         fit(model, train, valid, CONFIG, seed=0, checkpoint=path)
 
 

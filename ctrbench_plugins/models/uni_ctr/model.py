@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -86,8 +86,19 @@ class UniCTR(CTRModel):
         self.networks = PerDomain(partial(DomainNetwork, *dsn), domains)
         self.general = GeneralNetwork(width, config.tower, config.dropout)
 
+    def train(self, mode: bool = True) -> Self:
+        """As `CTRModel.train`; of the frozen backbone, only the adapters' dropout is ever on."""
+        super().train(mode)
+        for name, module in self.backbone.named_modules():
+            module.training = module.training and "lora_" in name
+        return self
+
     def encode(self, batch: Batch) -> Encoded:
-        """One pass of the backbone over the whole batch."""
+        """One pass of the backbone over the whole batch.
+
+        Hidden states are those that transformers returns. In the Llama family the last one, h_L, is after the final
+        norm, and the others are before it.
+        """
         mask = batch.x["attention_mask"]
         out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=mask.long(), output_hidden_states=True)
         hidden = out.hidden_states  # h_0 ... h_L, each (B, J, d)
@@ -138,7 +149,7 @@ def tap_layers(layers: int, ladders: int, frequency: int | None) -> tuple[int, .
     step = frequency or layers // ladders
     if step < 1 or step * ladders > layers:
         raise ConfigError(
-            f"{ladders} ladders at every {step or 1}. layer need more than this backbone's {layers} layers;"
-            " set fewer ladders, or a smaller frequency"
+            f"{ladders} ladders, one every {step or 1} layers, do not fit on a backbone of {layers} layers;"
+            " set fewer ladders or a smaller frequency"
         )
     return tuple(step * ladder for ladder in range(1, ladders + 1))

@@ -1,0 +1,42 @@
+"""From a run's specification to its model and featurizer; and whether its settings fit, before anything is spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ctrbench import registry
+from ctrbench.models.contract import CTRModel
+from ctrbench.training.config import TrainConfig
+from ctrbench.training.optim import build_optimizers
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ctrbench.bench.spec import RunSpec
+    from ctrbench.data.store import PreparedDataset
+    from ctrbench.features.featurizer import Featurizer
+
+
+def build(spec: RunSpec, data: PreparedDataset, train: pl.DataFrame) -> tuple[CTRModel, Featurizer]:
+    """A new model, its weights drawn from the run's seed, and a featurizer fitted on `train`.
+
+    The global random state stays as it is.
+    """
+    kind: type[CTRModel] = registry.load("models", spec.model)
+    config = kind.Config.model_validate(spec.config)
+    featurizer = kind.featurizer(config).fit(train, data.items, data.manifest)
+    with torch.random.fork_rng():
+        torch.manual_seed(spec.seed)
+        return kind(config, featurizer.info, spec.domains), featurizer
+
+
+def check(spec: RunSpec, data: PreparedDataset) -> None:
+    """Raise a `CtrbenchError` where a setting does not fit the model or data, or a backbone is not there.
+
+    The model is built without weights, from one row per domain.
+    """
+    with torch.device("meta"):
+        model, _ = build(spec, data, data.rows("train", spec.domains, 1))
+        build_optimizers(model.parameter_groups(), TrainConfig.model_validate(spec.train))
