@@ -1,11 +1,14 @@
-"""Files are written whole or not at all."""
+"""Files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from ctrbench.errors import OutputError
@@ -34,6 +37,32 @@ def atomic(file: Path, advice: str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(out: Path, advice: str) -> Iterator[Path]:
+    """An empty folder beside `out` that takes its place when the block ends well, and vanishes otherwise.
+
+    What stood at `out` is replaced only then. Folders left behind by killed processes of this machine are
+    cleared away first. Raises `OutputError`, ending in `advice`, when the place cannot be written.
+    """
+    out = out.resolve()
+    mark = f".{out.name}.{socket.gethostname()}."
+    folder = out.parent / f"{mark}{os.getpid()}"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(out.parent, mark)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    except OSError as fault:
+        raise unwritable(out, fault, advice) from fault
+    try:
+        yield folder
+        _replace(out, folder)
+    except OSError as fault:
+        raise unwritable(out, fault, advice) from fault
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def unwritable(file: Path, fault: OSError, advice: str) -> OutputError:
     """The sentence for a file that cannot be written."""
     return OutputError(f"cannot write {file} ({fault.strerror or fault}); {advice}")
@@ -46,3 +75,30 @@ def _settle(temporary: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     temporary.chmod(0o666 & ~mask)
+
+
+def _replace(out: Path, folder: Path) -> None:
+    if not out.exists():
+        folder.rename(out)
+        return
+    old = folder.with_name(f"{folder.name}.old")
+    out.rename(old)
+    folder.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear_abandoned(parent: Path, mark: str) -> None:
+    for path in parent.glob(f"{escape(mark)}*"):
+        pid = path.name.removeprefix(mark).split(".")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -71,6 +71,22 @@ def test_zero_shot_scores_the_same_runs_and_trains_nothing(folder):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == before
 
 
+@pytest.mark.real_data
+def test_movielens_goes_through_the_same_tables(tmp_path):
+    root = Path(__file__).parents[2] / "shared" / "data" / "ml-100k"
+    if not root.is_dir():
+        pytest.skip("MovieLens-100K may not be redistributed, and is not at ../shared/data/ml-100k")
+    assert ctrbench(tmp_path, "data", "prepare", "movielens", "--root", str(root), "--out", "ml")[0] == 0
+    code, out, err = ctrbench(tmp_path, "run", "table3", "--dataset", "ml", *TINY, "--format", "json")
+    assert code == 0, err
+    table = json.loads(out)
+    assert {row["domain"] for row in table["rows"]} == {"under_25", "25_34", "35_and_over"}
+    assert all(row["published_auc"] is None for row in table["rows"])
+    code, out, err = ctrbench(tmp_path, "zero-shot", "--dataset", "ml", "--target", "under_25", *TINY)
+    assert code == 0, err
+    assert "Under 25" in out
+
+
 def test_check_prints_the_plan_and_trains_nothing(tmp_path):
     code, out, err = ctrbench(tmp_path, "check", "table3", *TINY)
     assert code == 0, err

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ctrbench.registry import suggest
+from ctrbench.validation import parse_value
 
 
 def words(text: str) -> list[str]:
@@ -31,14 +31,14 @@ def seeds(text: str) -> list[int]:
 
 
 def key_value(text: str) -> tuple[str, Any]:
-    """`KEY=VALUE`; the value is TOML where it can be (`3`, `true`, `["a", "b"]`), else text."""
+    """`KEY=VALUE`; for values see `parse_value`."""
     key, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"write {text!r} as KEY=VALUE")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
+        return key, parse_value(value)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text}: {fault}") from None
 
 
 def scale(text: str) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ctrbench.cli.arguments import key_value, scale
 from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError
+from ctrbench.validation import explain
 
 if TYPE_CHECKING:
     from ctrbench.data.describe import Description, Section
@@ -119,9 +120,7 @@ def split_options(pairs: Sequence[tuple[str, Any]], of_source: set[str]) -> tupl
     try:
         return PrepareOptions.model_validate(general), own
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "options"
-        raise ConfigError(f"-o {where}: {first['msg']}") from error
+        raise ConfigError(explain(error, PrepareOptions, "-o")) from None
 
 
 def _problem_line(problem: Problem) -> str:

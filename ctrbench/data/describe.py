@@ -35,21 +35,26 @@ class Description(BaseModel):
 
 def describe(data: PreparedDataset) -> Description:
     """Statistics per domain, rows after each step, the splits, and every problem with an example."""
-    rows = pl.concat([data.scan(split).with_columns(pl.lit(split).alias("split")) for split in SPLITS])
     return Description(
         source=data.manifest.source,
         synthetic=data.manifest.synthetic,
         fingerprint=data.fingerprint,
         options={**data.manifest.source_options, **data.manifest.options},
-        sections=[
+        sections=_sections(data),
+    )
+
+
+def _sections(data: PreparedDataset) -> list[Section]:
+    rows = pl.concat([data.scan(split).with_columns(pl.lit(split).alias("split")) for split in SPLITS])
+    with data.reading():
+        return [
             _sizes(data, rows),
             _steps(data),
             _splits(data, rows),
             _unseen_shares(data, rows),
             _histories(data, rows),
             _problems(data.manifest.problems),
-        ],
-    )
+        ]
 
 
 def _sizes(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
@@ -69,15 +74,28 @@ def _sizes(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
 
 
 def _steps(data: PreparedDataset) -> Section:
-    """Rows after each step; the steps after the last common one are the splits, which add up to it."""
+    """Rows after each step; the steps after the last common one are the splits, which add up to it.
+
+    Bad rows that no domain claims (of a user without an age, say) were read, too: they have a column if any are.
+    """
     made = []
     before: int | None = None
-    for step in data.manifest.steps:
-        total = sum(step.rows.values())
+    astray = _astray(data)
+    for place, step in enumerate(data.manifest.steps):
+        known = [step.rows.get(domain, 0) for domain in data.domains]
+        counts = [*known, *([0 if place else astray] if astray else [])]
+        total = sum(counts)
         dropped = None if before is None or step.name in SPLITS else before - total
         before = before if step.name in SPLITS else total
-        made.append([step.name, *(step.rows.get(domain, 0) for domain in data.domains), total, dropped])
-    return Section(title="Rows after each step", columns=["step", *data.domains, "all", "left out"], rows=made)
+        made.append([step.name, *counts, total, dropped])
+    columns = ["step", *data.domains, *(["in no domain"] if astray else []), "all", "left out"]
+    return Section(title="Rows after each step", columns=columns, rows=made)
+
+
+def _astray(data: PreparedDataset) -> int:
+    """Bad rows of no domain, or of one that has nothing but bad rows."""
+    bad = [p for p in data.manifest.problems if p.error and p.table == "interactions"]
+    return sum(p.count for p in bad if p.domain not in data.domains)
 
 
 def _splits(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
@@ -138,7 +156,8 @@ def _problems(problems: Iterable[Problem]) -> Section:
 def _by_domain(data: PreparedDataset, rows: pl.LazyFrame, **facts: pl.Expr) -> list[list[Cell]]:
     found = rows.group_by("domain").agg(**facts).collect()
     by_name = {row[0]: list(row[1:]) for row in found.iter_rows()}
-    return [[domain, *by_name[domain]] for domain in data.domains]
+    nothing = rows.clear().select(**facts).collect().row(0)  # of a domain that cleaning emptied
+    return [[domain, *by_name.get(domain, nothing)] for domain in data.domains]
 
 
 def _by_split(data: PreparedDataset, rows: pl.LazyFrame, facts: dict[str, pl.Expr]) -> list[list[Cell]]:

@@ -21,13 +21,13 @@ _SHOWN = 120  # characters of a bad line that a message shows
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn any failure to read `path` (absent, truncated gzip, not UTF-8) into one sentence."""
+def reading(path: Path, advice: str = "check it, or download it again") -> Iterator[None]:
+    """Turn any failure to read `path` (absent, truncated, not UTF-8) into one sentence that ends in `advice`."""
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} cannot be read ({detail}): check it, or download it again") from error
+        raise DataError(f"{path} cannot be read ({detail}): {advice}") from error
 
 
 def scan_lines(path: Path, encoding: Literal["utf-8", "latin-1"] = "utf-8") -> pl.LazyFrame:

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ctrbench._version import __version__
 from ctrbench.data import steps
 from ctrbench.data.fingerprint import file_hash, frames_hash
-from ctrbench.data.folder import whole_folder
 from ctrbench.data.history import add_history
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import DatasetSource
 from ctrbench.data.split import SPLITS, SplitRule, add_split
 from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset, Step, write_dataset
 from ctrbench.errors import DataError
+from ctrbench.files import whole_folder
 
 EMPTY_SPLIT = "no rows in the split"
 
@@ -79,6 +79,7 @@ def prepare(
     inputs = [_input(path, root) for path in source.inputs(root)]
     asked: dict[str, object] = {
         "source": source_name,
+        "source_version": source.version,
         "source_options": source.options.model_dump(mode="json"),
         "options": options.model_dump(mode="json"),
         "inputs": inputs,
@@ -88,7 +89,7 @@ def prepare(
     if ready is not None and not (strict and any(p.error for p in ready.manifest.problems)):
         tell("already prepared from the same files and options")
         return ready
-    with whole_folder(out) as folder:
+    with whole_folder(out, "free space, or choose another folder (--out)") as folder:
         problems = Problems(strict)
         items, rows, done = _canonical(source, root, options, problems, tell)
         splits = {str(name): rows.filter(pl.col("split") == name).drop("split") for name in SPLITS}

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ctrbench import registry
 from ctrbench._version import __version__
 from ctrbench.errors import ConfigError, DataError, OutputError
+from ctrbench.validation import explain
 
 if TYPE_CHECKING:
     from ctrbench.data.source import DatasetSource
@@ -34,17 +35,10 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
     Raises `PluginError` for an unknown name and `ConfigError`, with the nearest names, for a wrong option.
     """
     kind: type[DatasetSource] = registry.load("datasets", name)
-    options = dict(options or {})
-    for option in options:
-        if option not in kind.Options.model_fields:
-            known = registry.suggest(option, kind.Options.model_fields)
-            raise ConfigError(f"the dataset {name!r} has no option {option!r}.{known}")
     try:
-        return kind(kind.Options.model_validate(options))
+        return kind(kind.Options.model_validate(dict(options or {})))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "options"
-        raise ConfigError(f"dataset {name!r}, option {where}: {first['msg']} (it is {first['input']!r})") from error
+        raise ConfigError(explain(error, kind.Options, f"the options of dataset {name!r}")) from None
 
 
 def open_dataset(
@@ -105,7 +99,7 @@ def raw_files(name: str, source: DatasetSource) -> Path:
 
 def _cached(kind: str, name: str, source: DatasetSource) -> Path:
     """A place in the cache for a source with its options, whose parent folder is there."""
-    about = json.dumps([source.options.model_dump(mode="json"), __version__], sort_keys=True)
+    about = json.dumps([source.options.model_dump(mode="json"), source.version, __version__], sort_keys=True)
     folder = cache_dir() / kind / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

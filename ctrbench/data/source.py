@@ -59,6 +59,8 @@ class DatasetSource(ABC):
 
         model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: ClassVar[str] = "1"
+    """Raise it when the same options give other data: what was made with the old one is made again."""
     fields: ClassVar[tuple[Field, ...]]
     prompts: ClassVar[Mapping[str, Prompt]]
     """Named prompt templates; `default` is the one used unless a configuration names another."""

@@ -17,6 +17,9 @@ UNKNOWN_ITEM = "unknown item: no row in the items table"
 REPEATED_ITEM = "item described again: the first description stands"
 REPEATED_ROW = "row repeated (domain, user, item, time): the first stands"
 
+RESERVED = ("own", "general", "mean", "oracle")
+"""Names of heads; a head that scores as a domain does has the domain's name, so no domain has one of these."""
+
 _WHERE = ("_file", "_line")
 _TOLD = pl.concat_str(pl.lit("user "), "user", pl.lit(", item "), "item", pl.lit(", time "), "time", ignore_nulls=True)
 
@@ -130,6 +133,12 @@ def canonical_order(rows: pl.DataFrame, items: pl.DataFrame, domains: Sequence[s
 def domain_order(rows: pl.DataFrame, declared: Sequence[str] | None) -> tuple[str, ...]:
     """Domains that have rows, in the source's order, else in the order of first appearance."""
     found = rows["domain"].drop_nulls().unique(maintain_order=True).to_list()
+    for domain in found:
+        if domain in RESERVED:
+            raise DataError(
+                f"the data has a domain named {domain!r}, but {', '.join(RESERVED)} are names of heads:"
+                " give the domain another name"
+            )
     if declared is None:
         return tuple(found)
     unknown = [domain for domain in found if domain not in declared]

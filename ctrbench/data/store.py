@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ctrbench.data.fingerprint import frames_hash
+from ctrbench.data.lines import reading
 from ctrbench.data.problems import Problem
 from ctrbench.data.source import Field, Prompt
 from ctrbench.data.split import SPLITS, Split
@@ -55,6 +57,7 @@ class Manifest(BaseModel):
 
     format: int = FORMAT
     source: str
+    source_version: str = "1"
     source_options: dict[str, Any]
     options: dict[str, Any]
     synthetic: bool
@@ -98,7 +101,8 @@ class PreparedDataset:
     @cached_property
     def items(self) -> pl.DataFrame:
         """One row per item: `item`, `item_index` (dense from 0, the row's place), and the item's columns."""
-        return self._scan("items").collect()
+        with self.reading():
+            return self._scan("items").collect()
 
     def rows(self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None) -> pl.DataFrame:
         """The rows of one split, in canonical order: by domain, then time, then row_id.
@@ -111,14 +115,19 @@ class PreparedDataset:
         if domains is not None:
             self._check(domains)
             rows = rows.filter(pl.col("domain").is_in(list(domains)))
-        frame = rows.collect()
+        with self.reading():
+            frame = rows.collect()
         if limit is not None:
             frame = frame.group_by("domain", maintain_order=True).tail(limit)
         return frame
 
     def scan(self, split: Split) -> pl.LazyFrame:
-        """The rows of one split, lazily."""
+        """The rows of one split, lazily; collect them within `reading`."""
         return self._scan(split)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turns a file that cannot be read, whenever that is found out, into a `DataError`."""
+        return reading(self.path, "prepare the dataset again")
 
     def _scan(self, name: str) -> pl.LazyFrame:
         path = self.path / f"{name}.parquet"

@@ -145,8 +145,12 @@ class Amazon2018(DatasetSource):
         return pl.concat([read_reviews(c, problems) for c in self.categories(root)]).lazy()
 
     def items(self, root: Path, problems: Problems) -> pl.LazyFrame:
-        """Products with cleaned `title`, `brand`, `price` (dollars) and `price_text` (`9.99$`)."""
-        items = pl.concat([self._products(c, problems) for c in self.categories(root)])
+        """Products with cleaned `title`, `brand`, `price` (dollars) and `price_text` (`9.99$`).
+
+        Those of categories without metadata come last, as the first description of a product stands.
+        """
+        described_first = sorted(self.categories(root), key=lambda category: category.meta is None)
+        items = pl.concat([self._products(category, problems) for category in described_first])
         if self.options.price == "mean":
             items = items.with_columns(pl.col("price").fill_null(pl.col("price").mean()))
         return items.with_columns(price_text(pl.col("price")).alias("price_text")).lazy()

@@ -61,7 +61,7 @@ class Demo(Amazon2018):
     def download(self, root: Path) -> None:
         """Write the raw files; does nothing where they are. Refuses a folder with files of another origin."""
         stamp = root / STAMP
-        asked = f"ctrbench demo, scale {self.options.scale!r}, seed {self.options.seed}\n"
+        asked = f"ctrbench demo, version {self.version}, scale {self.options.scale!r}, seed {self.options.seed}\n"
         present = [name for name in raw_files() if (root / name).exists()]
         if present and not stamp.exists():
             raise DataError(f"{root / present[0]} was not written by the demo: choose an empty folder for it")

@@ -1,0 +1,59 @@
+"""What users write, as values; and what is wrong with it, in one sentence. Every layer may use it."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, get_args
+
+from ctrbench.registry import suggest
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+
+def parse_value(text: str) -> Any:
+    """TOML where it can be (`3`, `true`, `["a", "b"]`), else the text itself: `tiny-bert`, `a, b`.
+
+    Raises `ValueError` where nothing is written, or where a TOML list, table or text does not end.
+    """
+    value = text.strip()
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if value and value[0] not in "[{\"'":
+            return value
+    raise ValueError(f"{value!r} is not a TOML value; put text in quotes, as in 'key=\"some text\"'")
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """A validation error as one sentence: the first fault, where it is, and the nearest known key."""
+    fault = error.errors()[0]
+    location = tuple(fault["loc"])
+    key = ".".join(str(part) for part in location if part != "[key]")
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(model, location[:-1])
+        return f"unknown key {key!r} in {where}.{suggest(str(location[-1]), known)}"
+    if fault["type"] == "missing":
+        return f"the key {key!r} is missing in {where}"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{key + ': ' if key else ''}{message} (in {where})"
+    return f"{key} in {where}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that are allowed at a location inside a model."""
+    current: Any = model
+    for part in location:
+        models = _models_in(current)
+        fields = models[0].model_fields if models else {}
+        current = fields[str(part)].annotation if str(part) in fields else current
+    found = _models_in(current)
+    return [field.alias or name for name, field in found[0].model_fields.items()] if found else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models an annotation mentions: `dict[str, M] | None` -> `[M]`."""
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
