@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         CTRModel as CTRModel,
     )
     from ctrbench.models.layers.deepctr import (
-        deepctr_layers as deepctr_layers,
+        deepctr_module as deepctr_module,
     )
     from ctrbench.models.layers.embedding import (
         FieldEmbedding as FieldEmbedding,
@@ -104,7 +104,7 @@ _WHERE = {
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
     "clean_text": "ctrbench.data.clean:clean_text",
-    "deepctr_layers": "ctrbench.models.layers.deepctr:deepctr_layers",
+    "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
     "examples": "ctrbench.data.lines:examples",
     "is_page_code": "ctrbench.data.clean:is_page_code",
     "load_encoder": "ctrbench.backbones.load:load_encoder",

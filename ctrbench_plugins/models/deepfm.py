@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, deepctr_layers, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, deepctr_module, mlp
 
 
 class DeepFM(CTRModel):
@@ -32,7 +32,7 @@ class DeepFM(CTRModel):
         self.bias = nn.Parameter(torch.zeros(()))
         self.linear = FieldEmbedding(features, 1)
         self.embedding = FieldEmbedding(features, config.embedding_dim)
-        self.fm: Any = deepctr_layers("interaction").FM()
+        self.fm: Any = deepctr_module("layers.interaction").FM()
         width = len(features.names) * config.embedding_dim
         self.mlp = mlp((width, *config.hidden), config.dropout, out=1)
 
