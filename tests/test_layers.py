@@ -17,7 +17,7 @@ LAYERS = (
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FOR_ALL = {"errors", "_version", "files", "registry"}
+FOR_ALL = {"errors", "_version", "files", "registry", "validation"}
 TOP = {"__init__", "__main__", "api", "benchmarks", "testing"}
 """Facades: they gather what lies below, and no layer imports them."""
 

@@ -60,6 +60,18 @@ def locate(name: str) -> Path:
     return found[name][0][1]
 
 
+def of_kind(kind: str) -> list[str]:
+    """The names of all tables of one kind; a file that cannot be read has none."""
+    return [name for name, places in survey().found.items() if any(_kind(file) == kind for _, file in places)]
+
+
+def _kind(file: Path) -> str:
+    try:
+        return str(read_toml(file).get("kind", ""))
+    except ConfigError:
+        return ""
+
+
 def collision(name: str, places: Sequence[tuple[Plugin, Path]]) -> str:
     """The sentence for a table that two plugins bring."""
     where = " and ".join(f"{plugin.origin} ({file})" for plugin, file in places)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ctrbench.errors import ConfigError
-from ctrbench.validation import explain as explain, parse_value
+from ctrbench.validation import explain, parse_value
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,7 +59,7 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, Differences]:
         if not (equals and key and part in Differences.model_fields):
             raise ConfigError(
                 f"--set {text}: write MODEL.config.KEY=VALUE or MODEL.train.KEY=VALUE, "
-                "as in --set MODEL.train.epochs=3"
+                "for example --set MODEL.train.epochs=3"
             )
         try:
             nested: Any = parse_value(value)

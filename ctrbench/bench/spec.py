@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from ctrbench.bench import catalog
-from ctrbench.bench.settings import Differences, explain, merge
+from ctrbench.bench.settings import Differences, merge
 from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
+from ctrbench.validation import explain
 
 Profile = Literal["demo", "small", "paper"]
 PROFILES: tuple[Profile, ...] = ("demo", "small", "paper")

@@ -55,7 +55,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="MODEL.PART.KEY=VALUE",
         dest="overrides",
-        help="change a setting: --set uni_ctr.train.epochs=3, --set mmoe.config.KEY=VALUE",
+        help="change a setting: --set MODEL.train.epochs=3, --set MODEL.config.KEY=VALUE",
     )
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (./results)"

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ctrbench.training.watch import Progress
 
 STAGES = {
-    "prepare": "preparing",
-    "tokens": "tokenizing",
+    "features": "preparing features",
     "train": "training",
     "score": "scoring",
 }

@@ -17,7 +17,7 @@ UNKNOWN_ITEM = "unknown item: no row in the items table"
 REPEATED_ITEM = "item described again: the first description stands"
 REPEATED_ROW = "row repeated (domain, user, item, time): the first stands"
 
-RESERVED = ("own", "general", "mean", "oracle")
+RESERVED = ("own", "general", "mean", "oracle", "row_id", "domain", "label")
 """Names of heads; a head that scores as a domain does has the domain's name, so no domain has one of these."""
 
 _WHERE = ("_file", "_line")
@@ -136,7 +136,7 @@ def domain_order(rows: pl.DataFrame, declared: Sequence[str] | None) -> tuple[st
     for domain in found:
         if domain in RESERVED:
             raise DataError(
-                f"the data has a domain named {domain!r}, but {', '.join(RESERVED)} are names of heads:"
+                f"the data has a domain named {domain!r}, but {', '.join(RESERVED)} are names of heads and columns:"
                 " give the domain another name"
             )
     if declared is None:

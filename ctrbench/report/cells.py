@@ -33,7 +33,7 @@ def cost_columns() -> list[Column]:
 
 
 def cost_cells(cost: RowCost) -> list[Cell]:
-    """Parameters, seconds of training, rows per second of training."""
+    """Parameters, seconds of training without validation, rows per second of it."""
     return [
         Cell(count(cost.parameters), cost.parameters),
         Cell(_seconds(cost.train_seconds), cost.train_seconds),

@@ -64,11 +64,6 @@ class Table:
     caption: list[str]
     footnotes: list[str]
 
-    @property
-    def failed(self) -> bool:
-        """Whether a run behind this table failed."""
-        return any(entry.values.get("status") == "failed" for entry in self.entries)
-
 
 class Footnotes:
     """Collects footnotes; the same text gets the same number."""

@@ -49,7 +49,7 @@ class Scores:
     def __init__(self, plan: Plan, records: Iterable[Record | None]) -> None:
         self.plan = plan
         self.records = {record.id: record for record in records if record is not None}
-        self.test_hashes = self._one_set_of_rows()
+        self._check_test_rows()
 
     def record(self, run: PlannedRun) -> Record | None:
         """A run's record, failed or not."""
@@ -93,8 +93,8 @@ class Scores:
                 return found.rows
         return None
 
-    def _one_set_of_rows(self) -> dict[str, str]:
-        """Each domain's hash of test rows; `DataError` when two runs were scored on different rows."""
+    def _check_test_rows(self) -> None:
+        """Raise `DataError` when two runs were scored on different test rows of a domain."""
         hashes: dict[str, tuple[str, Record]] = {}
         for record in self.records.values():
             for domain, found in record.rows.test_hash.items():
@@ -104,12 +104,11 @@ class Scores:
                         f"the test rows of {domain!r} differ between {_name(other)} and {_name(record)}, so "
                         "they cannot be compared; delete one of them, or choose another --results folder"
                     )
-        return {domain: found for domain, (found, _) in hashes.items()}
 
 
 @dataclass(frozen=True)
 class RowCost:
-    """What one row of a table costs: sums over its runs, means over seeds."""
+    """What one row of a table costs: sums over its runs, means over seeds. Training time is without validation."""
 
     parameters: float | None = None
     parameters_trained: float | None = None

@@ -39,9 +39,13 @@ def relaimpr(reference: float | None, row: float | None) -> float | None:
 
     None where the row is no better than chance, because the ratio then means nothing.
     """
-    if reference is None or row is None or row <= 0.5:
+    if reference is None or row is None or _at_chance(row):
         return None
     return ((reference - 0.5) / (row - 0.5) - 1) * 100
+
+
+def _at_chance(auc: float | None) -> bool:
+    return auc is not None and auc <= 0.5
 
 
 class MainLayout:
@@ -78,7 +82,7 @@ class MainLayout:
             columns=columns,
             rows=rows,
             entries=entries,
-            caption=caption(self.scores) + self._legend(),
+            caption=caption(self.scores) + self._legend(entries),
             footnotes=self.notes.texts,
         )
 
@@ -133,8 +137,10 @@ class MainLayout:
         model = next((m for m in self.plan.models if m.name == self.table.reference), None)
         return self.scores.own(model, domain).mean if model else None
 
-    def _legend(self) -> list[str]:
+    def _legend(self, entries: Iterable[Entry]) -> list[str]:
         lines = []
+        if self.compares and any(_at_chance(e.values["auc"]) for e in entries if e.row != self.table.reference):
+            lines.append("RelaImpr is '-' where the row's AUC is 0.5 or below: it is a ratio to what is above chance.")
         if self.publishes:
             lines.append("paper: the published AUC, on real data, and this run's difference from it.")
         return lines + ([ORACLE_LEGEND] if self.oracle else [])

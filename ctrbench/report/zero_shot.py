@@ -87,13 +87,14 @@ def outcome(scores: Scores, model: ModelFacts, target: str) -> Outcome:
     plan = scores.plan
     runs = [plan.runs_of(model.name, seed) for seed in plan.seeds]
     candidates = [_candidates(scores, model, of_seed, target) for of_seed in runs]
+    undefined = sum(_undefined(scores, model, of_seed, target) for of_seed in runs)
     whole = [found for found in candidates if found]
     faults = tuple(scores.faults(run for of_seed in runs for run in of_seed))
     best = [max(found, key=lambda c: c.test) for found in whole]
     chosen = [max(found, key=_validation) for found in whole if any(c.valid is not None for c in found)]
 
     def score(values: Sequence[float]) -> Score:
-        return Score(tuple(values), len(runs), faults)
+        return Score(tuple(values), len(runs), faults, undefined)
 
     return Outcome(
         best=score([c.test for c in best]),
@@ -110,13 +111,23 @@ def outcome(scores: Scores, model: ModelFacts, target: str) -> Outcome:
 def _candidates(scores: Scores, model: ModelFacts, runs: Sequence[PlannedRun], target: str) -> list[Candidate]:
     """A seed's heads: the general one alone where there is one, else each training domain's."""
     found = []
-    for run in runs:
-        for head in ("general",) if model.has_general_head else run.spec.domains:
-            test = scores.metric(run, Target("test", target, head))
-            valid = scores.metric(run, Target("valid", target, head))
-            if test is not None and test.auc is not None:
-                found.append(Candidate(head, test.auc, valid.auc if valid else None))
+    for run, head in _heads(model, runs):
+        test = scores.metric(run, Target("test", target, head))
+        valid = scores.metric(run, Target("valid", target, head))
+        if test is not None and test.auc is not None:
+            found.append(Candidate(head, test.auc, valid.auc if valid else None))
     return found
+
+
+def _undefined(scores: Scores, model: ModelFacts, runs: Sequence[PlannedRun], target: str) -> bool:
+    """Whether a seed's heads were scored, and none of them got an AUC."""
+    found = [scores.metric(run, Target("test", target, head)) for run, head in _heads(model, runs)]
+    scored = [metrics.auc for metrics in found if metrics is not None]
+    return bool(scored) and all(auc is None for auc in scored)
+
+
+def _heads(model: ModelFacts, runs: Sequence[PlannedRun]) -> list[tuple[PlannedRun, str]]:
+    return [(run, head) for run in runs for head in (("general",) if model.has_general_head else run.spec.domains)]
 
 
 def _validation(candidate: Candidate) -> float:
@@ -172,7 +183,8 @@ def _entry(scores: Scores, model: ModelFacts, target: str, found: Outcome, cost:
 
 def _legend(oracle: bool) -> list[str]:
     picks = (
-        "best, mean, worst: over a model's candidates, on test rows; chosen: the candidate that is best on "
-        "validation rows; averaged: the mean of all heads' probabilities."
+        "best, mean, worst: over a model's candidates, on test rows; chosen: the candidate that is best on the "
+        "target's labelled validation rows, so not strictly zero-shot either, only honest about test rows; "
+        "averaged: the mean of all heads' probabilities."
     )
     return [picks, ORACLE_LEGEND] if oracle else [picks]

@@ -42,3 +42,13 @@ def test_a_broken_table_package_hides_no_other(monkeypatch, packages):
 def test_a_typo_gets_the_nearest_table():
     with pytest.raises(ConfigError, match=r"unknown table 'tabel3'\. Did you mean 'table3'\?"):
         catalog.locate("tabel3")
+
+
+def test_tables_are_found_by_their_kind(monkeypatch, packages, tmp_path):
+    register(monkeypatch, *packages)
+    folder = tmp_path / "first_tables" / "specs"
+    (folder / "first.toml").write_text('kind = "main"')
+    (folder / "unseen.toml").write_text('kind = "zero_shot"')
+    (folder / "broken.toml").write_text("kind =")
+    assert catalog.of_kind("zero_shot") == ["unseen"]
+    assert catalog.of_kind("other") == []

@@ -2,7 +2,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from ctrbench.cli.arguments import one_of, seeds, words
+from ctrbench.cli.arguments import key_value, one_of, seeds, words
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,20 @@ def test_one_of_suggests_the_nearest():
     assert one_of(["demo", "paper"])("demo") == "demo"
     with pytest.raises(ArgumentTypeError, match="Did you mean 'paper'"):
         one_of(["demo", "paper"])("papr")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        *[("a=3", 3), ("a=true", True), ('a=["x", "y"]', ["x", "y"]), ("a='1'", "1"), ("a=b=c", "b=c")],
+        *[("a=Gift_Cards, All_Beauty", "Gift_Cards, All_Beauty"), ("a= 3 ", 3)],
+    ],
+)
+def test_a_value_is_toml_or_text(text, found):
+    assert key_value(text) == ("a", found)
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "a=[1, 2", 'a="b'])
+def test_half_a_value_is_none(text):
+    with pytest.raises(ArgumentTypeError):
+        key_value(text)

@@ -65,8 +65,9 @@ def test_options_go_to_source_and_preparation(root: Path) -> None:
     ("option", "says"),
     [
         ("windw=2", "Did you mean 'window'"),
-        ("window=-1", "-o window"),
-        ("price=x", "option price"),
+        ("window=-1", "window in -o: input should be .* not -1"),
+        ("valid=0.5", r"leave no test rows \(in -o\)"),
+        ("price=x", "price in the options of dataset 'amazon2018'"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(root: Path, option: str, says: str) -> None:

@@ -40,7 +40,7 @@ def test_progress_tells_epoch_rows_loss_auc_speed_and_time_left():
 
 
 def test_what_is_unknown_is_not_told():
-    assert describe(Progress("tokens", done=0, total=0)) == "tokenizing"
+    assert describe(Progress("features", done=0, total=0)) == "preparing features"
 
 
 def test_time_left_counts_the_epochs_to_come():

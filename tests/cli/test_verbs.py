@@ -13,7 +13,8 @@ from tests.fakes import FakeData, failed_record, make_record
 def _world(monkeypatch, tmp_path):
     """Real tables and models, a dataset of four domains, and an executor that trains nothing."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, progress=None: FakeData())
+    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
     monkeypatch.setattr("ctrbench.bench.execute.execute", _execute)
 
 
@@ -73,6 +74,15 @@ def test_zero_shot_extends_the_runs_of_the_main_table(capsys, tmp_path):
     assert main(["zero-shot", "--target", "all_beauty"]) == 0
     assert sorted(tmp_path.glob("results/*/*/*")) == before
     assert "All Beauty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [([], "no zero-shot table is installed"), (["a", "b"], "a, b: `ctrbench run NAME --target D`")]
+)
+def test_zero_shot_needs_one_table_of_its_kind(names, said, monkeypatch, capsys):
+    monkeypatch.setattr("ctrbench.cli.zero_shot.of_kind", lambda kind: names)
+    assert main(["zero-shot", "--target", "all_beauty"]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_check_prints_runs_costs_and_totals_and_trains_nothing(monkeypatch, capsys, tmp_path):

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from ctrbench.data.describe import Section, describe
+from ctrbench.errors import DataError
 
 from .conftest import Prepare, Row
 
@@ -52,3 +57,34 @@ def test_histories_and_warnings(prepared: Prepare) -> None:
         ["note", "interactions", "a", 1, "user u, item i1, time 1"],
         ["note", "interactions", "a", 1, None],
     ]
+
+
+def test_a_domain_that_cleaning_emptied_has_no_rows(prepared: Prepare) -> None:
+    data = prepared([*ROWS, ("b", "u0", "unheard-of", 3, 5.0)], items=[f"i{n}" for n in range(4)])
+    found = {section.title.split(" (")[0]: section.rows for section in describe(data).sections}
+    assert found["Sizes"][1] == ["b", 0, 0, 0, None]
+    assert found["Histories"][1] == ["b", None, None, None, None]
+    assert [row[:3] for row in found["Rows after each step"]][:3] == [
+        ["read", 10, 1],
+        ["well-formed", 10, 1],
+        ["item known", 10, 0],
+    ]
+
+
+def test_rows_without_a_domain_were_read_too(prepared: Prepare) -> None:
+    nowhere: Any = (None, "u0", "i0", 3, 5.0)
+    found = sections(prepared, [*ROWS, nowhere])["Rows after each step"]
+    assert found.columns == ["step", "a", "in no domain", "all", "left out"]
+    assert found.rows[:2] == [["read", 10, 1, 11, None], ["well-formed", 10, 0, 10, 1]]
+
+
+@pytest.mark.parametrize("content", [b"", b"no parquet", None])
+def test_a_damaged_file_is_one_sentence(prepared: Prepare, content: bytes | None) -> None:
+    data = prepared(ROWS)
+    for name in ("train", "items"):
+        file = data.path / f"{name}.parquet"
+        file.write_bytes(file.read_bytes()[:-20] if content is None else content)
+    for use in (lambda: describe(data), lambda: data.rows("train"), lambda: data.items):
+        with pytest.raises(DataError, match=r"cannot be read \(.*\): prepare the dataset again$") as caught:
+            use()
+        assert "\n" not in str(caught.value)

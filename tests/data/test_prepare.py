@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from math import nan
 from pathlib import Path
 
@@ -163,16 +164,15 @@ def test_a_preparation_that_dies_leaves_nothing(
     assert names(raw.parent) == ["raw"]
 
 
-def test_what_a_killed_process_left_is_cleared_away(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
-    dead = raw.parent / f".out.{socket.gethostname()}.999999999"
-    alive = raw.parent / f".out.{socket.gethostname()}.{os.getppid()}"
+@pytest.mark.parametrize("name", ["out", "[out]*"])
+def test_what_a_killed_process_left_is_cleared_away(raw: Path, name: str) -> None:
+    dead = raw.parent / f".{name}.{socket.gethostname()}.999999999"
+    alive = raw.parent / f".{name}.{socket.gethostname()}.{os.getppid()}"
     for folder in (dead, alive):
         folder.mkdir()
         (folder / "train.parquet").write_text("half")
-    prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
-    assert names(raw.parent) == [alive.name, "out", "raw"]
+    prepare(FrameSource(ROWS), raw, raw.parent / name, source_name="frames")
+    assert names(raw.parent) == sorted([alive.name, name, "raw"])
 
 
 def test_the_same_again_is_already_prepared(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +196,13 @@ def test_another_preparation_needs_overwrite(raw: Path) -> None:
     assert names(raw.parent) == ["out", "raw"]
 
 
+def test_another_version_of_the_source_is_another_preparation(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
+    monkeypatch.setattr(FrameSource, "version", "2")
+    with pytest.raises(DataError, match="--overwrite"):
+        prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
+
+
 def test_a_folder_of_something_else_is_never_replaced(raw: Path) -> None:
     with pytest.raises(DataError, match="not a prepared dataset"):
         prepare(FrameSource(ROWS), raw, raw, source_name="frames", overwrite=True)
@@ -203,7 +210,7 @@ def test_a_folder_of_something_else_is_never_replaced(raw: Path) -> None:
 
 
 def test_an_unwritable_place_is_one_sentence(raw: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"^cannot write .*choose another folder"):
         prepare(FrameSource(ROWS), raw, raw / "input.txt" / "out", source_name="frames")
 
 
@@ -246,3 +253,9 @@ def test_strict_stops_at_the_first_bad_row_only() -> None:
     problems.add("nothing", 0)
     with pytest.raises(DataError, match=r"f\.json:7: \{: broken"):
         problems.add("broken", 1, examples=["f.json:7: {"])
+
+
+@pytest.mark.parametrize("name", ["own", "general", "mean", "oracle"])
+def test_a_domain_cannot_have_the_name_of_a_head(prepared: Prepare, name: str) -> None:
+    with pytest.raises(DataError, match=f"domain named '{name}', but own, general, mean, oracle are names of heads"):
+        prepared([*ROWS, (name, "u0", "i0", 1, 5.0)])

@@ -58,6 +58,13 @@ def test_an_automatic_source_is_prepared_once_per_options() -> None:
     assert open_dataset("automatic", options={"scale": 2}).path != first.path
 
 
+def test_another_version_of_a_source_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_dataset("automatic")
+    monkeypatch.setattr(Automatic, "version", "2")
+    assert open_dataset("automatic").path != first.path
+    assert len(set(Automatic.downloads)) == 2
+
+
 def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
     for name, says in (
         ("manual", "ctrbench data prepare manual --root"),
@@ -69,7 +76,11 @@ def test_what_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_wrong_option_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no option 'scal'\. Did you mean 'scale'"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'scal' in the options of dataset 'automatic'\. Did you mean 'scale'"
+    ):
         load_source("automatic", {"scal": 2})
-    with pytest.raises(CtrbenchError, match=r"option scale: .*valid integer"):
+    with pytest.raises(
+        CtrbenchError, match=r"^scale in the options of dataset 'automatic': .*valid integer.*, not 'big'$"
+    ):
         load_source("automatic", {"scale": "big"})

@@ -215,6 +215,13 @@ def test_missing_metadata_is_an_error_unless_allowed(root: Path, make: Make) -> 
     assert sum(data.counts("test").values()) == 2
 
 
+def test_metadata_of_another_category_wins_over_none(root: Path, make: Make) -> None:
+    write(root / "AMAZON_FASHION.json", [review("U1", "P1", n) for n in range(10)])
+    data = make(missing_meta="allow")
+    assert data.domains == ("fashion", "gift_cards")
+    assert item(data, "P1")["title"] == "Title of P1"
+
+
 def test_plain_and_gzip_files_give_one_fingerprint(root: Path, make: Make) -> None:
     zipped = make()
     for path in list(root.iterdir()):

@@ -19,6 +19,7 @@ from ctrbench.data.store import PreparedDataset
 from ctrbench_plugins.datasets.demo import Demo
 from ctrbench_plugins.datasets.demo_process import Domain, uniform
 from ctrbench_plugins.datasets.demo_raw import (
+    SIDE_FILE,
     asins,
     raw_files,
     reviewer_ids,
@@ -207,6 +208,15 @@ def test_download_leaves_finished_files_and_redoes_unfinished_ones(tmp_path: Pat
     (tmp_path / raw_files()[3]).unlink()
     source.download(tmp_path)
     assert contents(tmp_path) == whole
+
+
+def test_another_version_of_the_demo_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Demo(Demo.Options(scale=0.01))
+    source.download(tmp_path)
+    before = (tmp_path / SIDE_FILE).stat().st_mtime_ns
+    monkeypatch.setattr(Demo, "version", "2")
+    source.download(tmp_path)
+    assert (tmp_path / SIDE_FILE).stat().st_mtime_ns > before
 
 
 def test_download_does_not_touch_files_of_another_origin(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ctrbench.data.describe import describe
 from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
@@ -88,6 +89,9 @@ def test_bad_rows_are_counted_and_named(tmp_path: Path) -> None:
         "rating is not a number from 1 to 5": (2, "under_25", "u.data:51: 1 2 five 1"),
         "timestamp is not a number of seconds": (1, "under_25", "u.data:55: 1 2 5 noon"),
     }
+    read, good = describe(data).sections[1].rows[:2]
+    assert read == ["read", 23, 20, 10, 2, 55, None]  # every line of u.data
+    assert good == ["well-formed", 20, 20, 10, 0, 50, 5]
     with pytest.raises(DataError, match=r"^u\.user:6: "):
         prepare(MovieLens(), root, tmp_path / "strict", source_name="movielens", strict=True)
 

@@ -131,6 +131,13 @@ def test_a_failed_reference_leaves_no_relaimpr():
     assert column(made(plan, records), "RelaImpr")["single"].text == "-"
 
 
+def test_a_row_at_chance_has_no_relaimpr_and_the_legend_says_why():
+    plan = make_plan()
+    told = {auc: "RelaImpr is '-'" in " ".join(made(plan, records_of(plan, single=auc)).caption) for auc in (0.5, 0.51)}
+    assert told == {0.5: True, 0.51: False}
+    assert column(made(plan, records_of(plan, single=0.5)), "RelaImpr")["single"].text == "-"
+
+
 def test_without_the_reference_there_is_no_relaimpr_column():
     plan = make_plan(models=["single", "multi"])
     assert "RelaImpr" not in [c.title for c in made(plan, records_of(plan)).columns]

@@ -1,3 +1,5 @@
+from math import nan
+
 import pytest
 
 from ctrbench.report.tables import build
@@ -69,3 +71,16 @@ def test_missing_runs_show_as_a_dash(plan):
     built = build(plan.table, plan, [None] * len(plan.runs))
     assert values(built, "multi")["status"] == "missing"
     assert built.rows[0].cells[0].text == "-"
+
+
+def test_a_target_of_one_class_has_no_auc_and_says_why(plan):
+    none = {(split, TARGET, head): nan for split in ("test", "valid") for head in (*D3, "mean", "general")}
+    built = build(plan.table, plan, [make_record(run, none) for run in plan.runs])
+    assert {row.cells[0].text for row in built.rows} == {"-"}
+    assert built.footnotes == ["No AUC: the test rows are all of one class."]
+    assert {entry.values["status"] for entry in built.entries} == {"done"}
+
+
+def test_the_legend_says_what_a_choice_on_labelled_rows_is_worth(plan):
+    caption = " ".join(build(plan.table, plan, records_of(plan)).caption)
+    assert "labelled validation rows, so not strictly zero-shot" in caption
