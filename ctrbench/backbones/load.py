@@ -76,4 +76,4 @@ def _load(auto: Any, files: BackboneFiles, **options: Any) -> Any:
         return auto.from_pretrained(files.path, revision=files.revision or "main", trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BackboneError(f"cannot load backbone '{files.name}': {reason.rstrip('.')}; {files.advice}") from error
+        raise BackboneError(f"backbone '{files.name}' is not here: {files.advice} ({reason.rstrip('.')})") from error

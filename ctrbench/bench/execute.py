@@ -114,7 +114,7 @@ class _Run:
                 "started": started.isoformat(timespec="seconds"),
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             },
-            notes=list(model.notes()),
+            notes=[*model.notes(), *featurizer.notes()],
         )
 
     def score(self, record: Record, targets: Sequence[Target]) -> Record:

@@ -172,7 +172,9 @@ def read(file: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as fault:
-        raise OutputError(f"{file} cannot be read ({fault}); delete it to run this again") from None
+        raise OutputError(
+            f"{file} cannot be read ({fault}); delete the folder {file.parent} to run this again"
+        ) from None
     found = raw.get("schema") if isinstance(raw, dict) else None
     if found != SCHEMA:
         raise OutputError(_other_schema(file, found))
@@ -180,7 +182,9 @@ def read(file: Path) -> Record | None:
         return Record.model_validate(raw)
     except ValidationError as error:
         key = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise OutputError(f"{file} is not a whole record (see {key!r}); delete it to run this again") from None
+        raise OutputError(
+            f"{file} is not a whole record (see {key!r}); delete the folder {file.parent} to run this again"
+        ) from None
 
 
 def save(results: Path, record: Record) -> RunFolder:
@@ -219,5 +223,5 @@ def _other_schema(file: Path, found: object) -> str:
         return f"{file} has schema {found}, newer than this ctrbench writes ({SCHEMA}); update ctrbench"
     return (
         f"{file} has schema {found}, and this ctrbench reads {SCHEMA}; "
-        "choose another --results folder, or delete this one to run again"
+        "choose another --results folder, or delete {file.parent} to run this again"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctrbench.cli import options
+from ctrbench.cli.output import console
 from ctrbench.cli.telling import clock
 from ctrbench.report.grid import count
 
@@ -97,7 +98,7 @@ def _total(runs: Sequence[PlannedRun], estimates: Sequence[Estimate], done: Sequ
         f"FLOPs {_sum([g.flops for g in guesses], lambda flops: f'{flops:.1e}')}, "
         f"time {_sum([g.seconds for g in guesses], clock)}, "
         f"memory {_largest([g.memory_bytes for g in guesses])}, "
-        f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping."
+        f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping; activations need memory beside the weights."
     )
 
 
@@ -131,6 +132,4 @@ def size(amount: float) -> str:
 
 def _print(what: RenderableType) -> None:
     """To the terminal's width where there is one, else wide enough for a whole line."""
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(what, soft_wrap=isinstance(what, str))
+    console(width=None if sys.stdout.isatty() else 140, highlight=False).print(what, soft_wrap=isinstance(what, str))

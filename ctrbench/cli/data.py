@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctrbench.cli.arguments import key_value, scale
+from ctrbench.cli.output import console
 from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError
 from ctrbench.validation import explain
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prepare.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
     add_source_options(prepare, "an option of the source or of the preparation (window, split, middle, …)")
     describe = actions.add_parser("describe", help="statistics, steps and warnings of a prepared dataset")
-    describe.add_argument("dir", type=Path, metavar="DIR", help="a prepared dataset")
+    describe.add_argument("dir", metavar="DIR", help="a prepared dataset, or the name of one that needs no files")
     describe.add_argument("--format", choices=("table", "md", "json"), default="table")
 
 
@@ -132,9 +133,9 @@ def _problem_line(problem: Problem) -> str:
 
 def _describe(args: argparse.Namespace) -> int:
     from ctrbench.data.describe import describe
-    from ctrbench.data.store import PreparedDataset
+    from ctrbench.data.resolve import open_dataset
 
-    description = describe(PreparedDataset.open(args.dir))
+    description = describe(open_dataset(args.dir))
     if args.format == "json":
         print(description.model_dump_json(indent=1))
     elif args.format == "md":
@@ -159,13 +160,12 @@ def _markdown(description: Description) -> str:
 
 
 def _print_tables(description: Description) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    console.print(escape(_title(description)))
-    for section in description.sections:
+    screen = console()
+    screen.print(escape(_title(description)))
+    for section in (section for section in description.sections if section.rows):
         table = Table(title=section.title, title_justify="left")
         for place, column in enumerate(section.columns):
             numeric = all(not isinstance(row[place], str) for row in section.rows)
@@ -174,7 +174,7 @@ def _print_tables(description: Description) -> None:
             )
         for row in _cells(section):
             table.add_row(*(escape(cell) for cell in row))
-        console.print(table)
+        screen.print(table)
 
 
 def _cells(section: Section) -> list[list[str]]:

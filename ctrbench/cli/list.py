@@ -10,6 +10,7 @@ from itertools import groupby
 from ctrbench import registry
 from ctrbench.bench.catalog import collision as table_collision, survey, title as table_title
 from ctrbench.cli.arguments import one_of
+from ctrbench.cli.output import console
 from ctrbench.errors import CtrbenchError
 from ctrbench.registry import GROUPS, Plugin
 
@@ -28,16 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """A collision or a broken plugin is one red line; the rest is listed all the same."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(soft_wrap=True, highlight=False)
+    screen = console(soft_wrap=True, highlight=False)
     for kind in [args.kind] if args.kind else GROUPS:
         if not args.kind:
-            console.print(Text(kind, style="bold"))
+            screen.print(Text(kind, style="bold"))
         lines = _tables() if kind == "tables" else _plugins(kind, args.details)
         for text, style in lines:
-            console.print(Text(f"{'' if args.kind else '  '}{text}", style=style))
+            screen.print(Text(f"{'' if args.kind else '  '}{text}", style=style))
     return 0
 
 

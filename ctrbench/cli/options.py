@@ -75,6 +75,8 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 def job(args: argparse.Namespace, table: str) -> Job:
     """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
+    if args.results.exists() and not args.results.is_dir():
+        raise ConfigError(f"--results {args.results} is a file; name a folder")
     spec = TableSpec.find(table)
     overrides = parse_overrides(args.overrides)
     for model in args.models or spec.models:

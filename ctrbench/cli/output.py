@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ctrbench.report.grid import Table
+
+
+def console(**options: Any) -> Console:
+    """A rich console on stdout that leaves a closed pipe to the command, as `print` does."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Plain(**options)
 
 
 def print_table(table: Table, form: str) -> None:
@@ -14,8 +27,6 @@ def print_table(table: Table, form: str) -> None:
     from ctrbench.report.render import render, to_terminal
 
     if form == "table" and sys.stdout.isatty():
-        from rich.console import Console
-
-        to_terminal(table, Console())
+        to_terminal(table, console())
     else:
         sys.stdout.write(render(table, form))

@@ -54,6 +54,10 @@ class Featurizer(Protocol):
         """What the model's constructor gets; after `fit`."""
         ...
 
+    def notes(self) -> tuple[str, ...]:
+        """What every table must say about the rows it was called with, e.g. that some were cut."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """All that `fit` learned, as JSON values; travels with the checkpoint."""
         ...

@@ -72,6 +72,10 @@ class IdFeaturizer:
             of={field.name: field.of for field in self.fields},
         )
 
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is lost in this view."""
+        return ()
+
     def state(self) -> dict[str, Any]:
         """Fields, vocabularies and scales as JSON values."""
         return {

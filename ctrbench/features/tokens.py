@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from ctrbench.data.store import Manifest
 
 _CHUNK = 16_384  # rows whose texts are in memory at a time
-_log = logging.getLogger(__name__)
 
 
 class TextFeaturizer:
@@ -48,6 +46,7 @@ class TextFeaturizer:
         self.max_length = max_length
         self.titles: dict[str, str] = {}
         self.dataset = ""
+        self.seen = self.full = 0
 
     def fit(self, train: pl.DataFrame, items: pl.DataFrame, manifest: Manifest) -> TextFeaturizer:
         """Look the template up; nothing is learned from rows."""
@@ -70,11 +69,7 @@ class TextFeaturizer:
             _save(path, values)
             _save(lengths_path, lengths)
         values, lengths = np.load(path, allow_pickle=False), np.load(lengths_path, allow_pickle=False)
-        full = int((lengths == self.max_length).sum())
-        if full:
-            _log.warning(
-                "%d of %d prompts reach max_length (%d tokens) and may be cut", full, len(rows), self.max_length
-            )
+        self.seen, self.full = self.seen + len(rows), self.full + int((lengths == self.max_length).sum())
         offsets = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
         pad = self.tokenizer.pad_token_id or 0
         ragged = Ragged(torch.from_numpy(values), torch.from_numpy(offsets), pad=pad, mask="attention_mask")
@@ -84,6 +79,13 @@ class TextFeaturizer:
     def info(self) -> FeatureInfo:
         """Text models size their layers by their backbone."""
         return FeatureInfo()
+
+    def notes(self) -> tuple[str, ...]:
+        """How many of the prompts made so far reach the length limit, where any do."""
+        if not self.full:
+            return ()
+        share = f"{self.full:,} of {self.seen:,} prompts reach max_length, {self.max_length} tokens"
+        return (f"{share}: what is longer lost its beginning",)
 
     def state(self) -> dict[str, Any]:
         """Template, domain titles and length limit as JSON values."""

@@ -52,8 +52,12 @@ def _training(plan: Plan) -> str:
 
 def _rows(scores: Scores) -> list[str]:
     plan = scores.plan
-    found = {domain: scores.test_rows(domain) for domain in (*plan.domains, *plan.targets)}
-    tested = ", ".join(f"{domain} {rows:,}" for domain, rows in found.items() if rows is not None)
+    found = {domain: scores.test_counts(domain) for domain in (*plan.domains, *plan.targets)}
+    tested = ", ".join(
+        f"{domain} {counts.rows:,} ({counts.positives:,} positive)"
+        for domain, counts in found.items()
+        if counts is not None
+    )
     trained = _trained_rows(scores)
     parts = [f"train {trained:,}"] if trained else []
     parts += [f"test {tested}"] if tested else []

@@ -86,12 +86,17 @@ class Scores:
         found = (record.metric(Target("test", domain, "oracle")) for record in self.records.values())
         return next((metrics.auc for metrics in found if metrics is not None), None)
 
-    def test_rows(self, domain: str) -> int | None:
-        """How many test rows a domain has."""
+    def test_counts(self, domain: str) -> Metrics | None:
+        """Any metrics of a domain's test rows: how many there are, and how many of them positive."""
         for record in self.records.values():
             for found in record.metrics.get("test", {}).get(domain, {}).values():
-                return found.rows
+                return found
         return None
+
+    def test_rows(self, domain: str) -> int | None:
+        """How many test rows a domain has."""
+        counts = self.test_counts(domain)
+        return counts.rows if counts is not None else None
 
     def _check_test_rows(self) -> None:
         """Raise `DataError` when two runs were scored on different test rows of a domain."""

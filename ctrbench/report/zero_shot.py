@@ -183,8 +183,9 @@ def _entry(scores: Scores, model: ModelFacts, target: str, found: Outcome, cost:
 
 def _legend(oracle: bool) -> list[str]:
     picks = (
-        "best, mean, worst: over a model's candidates, on test rows; chosen: the candidate that is best on the "
-        "target's labelled validation rows, so not strictly zero-shot either, only honest about test rows; "
-        "averaged: the mean of all heads' probabilities."
+        "best, mean, worst: on test rows, over a model's candidates, which are one model per training domain, one "
+        "head per training domain, or the general network alone; the paper reports the best, which selects on test. "
+        "chosen: the candidate that is best on the target's labelled validation rows, so not strictly zero-shot "
+        "either, only honest about test rows. averaged: the mean of all heads' probabilities."
     )
     return [picks, ORACLE_LEGEND] if oracle else [picks]
