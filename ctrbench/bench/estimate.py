@@ -38,7 +38,7 @@ class Estimate:
     """Rough figures of one run, for all its epochs; None is unknown.
 
     `flops` counts forward and backward passes of training and the forward passes of validation and test;
-    `memory_bytes` weights, gradients and Adam's state, without activations; `seconds` are on this machine.
+    `memory_bytes` is for weights, gradients and Adam's state; activations come on top; `seconds` are on this machine.
     """
 
     parameters: int | None = None

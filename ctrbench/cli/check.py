@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ctrbench.bench.plan import PlannedRun
 
 HELP = "Validate every setting, and print a table's runs and what they would cost. Trains nothing."
-NUMBERS = ("rows", "epochs", "steps", "params", "trained", "FLOPs", "memory", "time", "download")
+NUMBERS = ("rows", "epochs", "steps", "params", "trained", "FLOPs", "weights", "time", "download")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +97,9 @@ def _total(runs: Sequence[PlannedRun], estimates: Sequence[Estimate], done: Sequ
         f"steps {_sum([g.steps for g in guesses], lambda steps: f'{steps:,}')}, "
         f"FLOPs {_sum([g.flops for g in guesses], lambda flops: f'{flops:.1e}')}, "
         f"time {_sum([g.seconds for g in guesses], clock)}, "
-        f"memory {_largest([g.memory_bytes for g in guesses])}, "
-        f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping; activations need memory beside the weights."
+        f"weights {_largest([g.memory_bytes for g in guesses])}, "
+        f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping; "
+        "weights are with gradients and optimizer, and activations need memory beside them."
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctrbench.training.watch import Progress
 
 EVERY = 5.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines where there is no terminal; more of them as a run goes on."""
 
 
 class View(Protocol):
@@ -70,7 +70,9 @@ class Lines:
 
     def watch(self, progress: Progress) -> None:
         """At most one line every few seconds."""
-        if self.state.event is not None and time.monotonic() - self.last >= self.every:
+        now = time.monotonic()
+        wait = max(self.every, (now - self.state.started) / 10)
+        if self.state.event is not None and now - self.last >= wait:
             self._say(self.state.event, describe(progress))
 
     def _say(self, event: RunEvent, text: str) -> None:

@@ -124,6 +124,8 @@ class MovieLens(DatasetSource):
 
 def layout_of(root: Path) -> Layout:
     """Which layout a folder has; `DataError` says what is missing."""
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder: give the one with MovieLens-100K as --root")
     for layout in (GROUPLENS, RECBOLE):
         missing = [name for name in layout[:3] if not (root / name).is_file()]
         if not missing:

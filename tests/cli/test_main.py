@@ -121,3 +121,13 @@ def test_a_reader_who_leaves_early_causes_no_noise():
     os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 141
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "table3", "--format", "md"]])
+def test_a_closed_pipe_is_no_failure_of_a_run(words):
+    code = "import sys; from ctrbench.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(timeout=120) in (0, 141)
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()

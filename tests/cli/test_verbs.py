@@ -91,7 +91,7 @@ def test_check_prints_runs_costs_and_totals_and_trains_nothing(monkeypatch, caps
     assert main(["check", "table3", "--limit", "40"]) == 0
     out = capsys.readouterr().out
     assert "5 runs" in out
-    assert "To do: 5 of 5 runs; steps 150, FLOPs 5.0e+09, time 5:00, memory 1.0 GiB" in out
+    assert "To do: 5 of 5 runs; steps 150, FLOPs 5.0e+09, time 5:00, weights 1.0 GiB" in out
     assert not (tmp_path / "results").exists()
     main(["run", "table3", "--limit", "40"])
     capsys.readouterr()

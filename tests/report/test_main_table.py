@@ -179,7 +179,7 @@ def test_the_caption_says_what_the_numbers_are_worth():
         "Profile demo. Small sizes.",
         "seeds 0, 1 (mean ± standard deviation)",
         "(--limit 70)",
-        "test fashion 50, musical_instruments 50, gift_cards 50",
+        "test fashion 50 (25 positive), musical_instruments 50 (25 positive), gift_cards 50 (25 positive)",
         "random backbone.",
         "A note.",
     ):
