@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ctrbench.errors import DataError
 from ctrbench.evaluation.metrics import auc
 from ctrbench.features.loader import Rows, batches, eval_order
 from ctrbench.models.contract import OWN, CTRModel
@@ -29,7 +30,8 @@ def score(
 ) -> pl.DataFrame:
     """`row_id`, `domain`, `label` and each head's logit (float32), in the order of `rows`.
 
-    The model is in eval mode during the call and in its former mode after it.
+    The model is in eval mode during the call and in its former mode after it. Raises `DataError` for a logit that is
+    not finite.
     """
     import polars as pl
 
@@ -47,6 +49,10 @@ def score(
         done += len(indices)
         watch(Progress("score", done, len(rows)))
     model.train(training)
+    for head, values in out.items():
+        if not torch.isfinite(values).all():
+            name = type(model).__name__
+            raise DataError(f"{name} gave logits that are not finite (head {head}); try a lower learning rate")
     names = np.array(rows.domains, dtype=object)
     columns = {"row_id": rows.row_id.numpy(), "domain": names[rows.domain.numpy()].tolist()}
     label = rows.label.numpy().astype(np.int8)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ctrbench.errors import DataError
 from ctrbench.evaluation.metrics import auc, logloss
 from ctrbench.evaluation.score import domain_aucs, score
 from tests.toys import DOMAINS, build, toy_rows, view
@@ -27,6 +28,14 @@ def test_logloss_is_the_equation_and_bears_large_logits():
     p = 1 / (1 + np.exp(-logit))
     assert logloss(label, logit) == pytest.approx(-np.mean(label * np.log(p) + (1 - label) * np.log(1 - p)))
     assert logloss(np.array([0]), np.array([1000.0])) == pytest.approx(1000.0)
+
+
+def test_a_logit_that_is_not_finite_is_an_error():
+    model, featurizer = build("deepfm")
+    with torch.no_grad():
+        model.bias.fill_(math.inf)
+    with pytest.raises(DataError, match="try a lower learning rate"):
+        score(model, view(featurizer, toy_rows(5)))
 
 
 @pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])
