@@ -34,3 +34,10 @@ def test_nothing_random_is_touched(toy):
     before = torch.get_rng_state()
     estimate(planned(toy, "mmoe"), toy)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_batch_of_the_sample_is_counted(toy, monkeypatch):
+    """A model without tokens costs the same per row, however the sample is cut."""
+    whole = estimate(planned(toy, "mmoe"), toy).flops
+    monkeypatch.setattr("ctrbench.bench.estimate._BATCH", 8)
+    assert estimate(planned(toy, "mmoe"), toy).flops == pytest.approx(whole, rel=0.01)
