@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import torch
+from filelock import FileLock
 
 from ctrbench.bench import records
 from ctrbench.bench.build import build
@@ -52,17 +53,24 @@ def execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Wa
 
     A model's failure becomes a record with its error; where the model was trained before and only scoring failed, the
     failure is returned, and what is on disk stays. `KeyboardInterrupt`, and an `OutputError` where results cannot be
-    written, end the call; a checkpoint is left to resume from.
+    written, end the call; a checkpoint is left to resume from. Where another process is at the same run, this one waits
+    for it and takes its record.
     """
-    run = _Run(planned.spec, data, RunFolder.of(results, data.manifest.source, planned.spec), watch)
-    before = records.load(results, data.manifest.source, planned.spec)
+    folder = RunFolder.of(results, data.manifest.source, planned.spec)
+    records.ensure_writable(folder.path)
+    with FileLock(folder.lock):  # another process may be at the same run; then its record is found below
+        return _execute(_Run(planned.spec, data, folder, watch), planned.targets, results)
+
+
+def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:
+    before = records.load(results, run.data.manifest.source, run.spec)
     trained = before if before is not None and before.status == "done" else None
     try:
-        record = run.score(trained or run.train(), planned.targets)
+        record = run.score(trained or run.train(), targets)
     except OutputError:
         raise
     except Exception as error:
-        _log.debug("run %s failed", planned.spec.id, exc_info=True)
+        _log.debug("run %s failed", run.spec.id, exc_info=True)
         record = run.failed(error)
         if trained is not None:
             return record

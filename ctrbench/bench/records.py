@@ -150,6 +150,11 @@ class RunFolder:
         return self.path / "checkpoint.safetensors"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that is at work on this run."""
+        return self.path / "lock"
+
+    @property
     def features(self) -> Path:
         """The featurizer's state, for predictions on new rows."""
         return self.path / "features.json"

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from ctrbench import registry
 from ctrbench.bench import execute as module, records
@@ -178,6 +181,21 @@ def test_ctrl_c_leaves_a_state_that_the_same_call_goes_on_from(toy, tmp_path):
     resumed = execute(planned(toy), toy, tmp_path / "cut")
     assert resumed.metrics == whole.metrics
     assert resumed.cost.steps == whole.cost.steps
+
+
+def test_a_second_process_waits_for_the_first_and_takes_its_record(toy, tmp_path, trainings):
+    run = planned(toy, "deepfm")
+    folder = RunFolder.of(tmp_path, "toy", run.spec)
+    first = execute(run, toy, tmp_path / "elsewhere")
+    folder.path.mkdir(parents=True)
+    with ThreadPoolExecutor() as pool, FileLock(folder.lock) as lock:
+        second = pool.submit(execute, run, toy, tmp_path)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.5)
+        shutil.copytree(tmp_path / "elsewhere", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lock"))
+        lock.release()
+        assert second.result(timeout=30) == first
+    assert len(trainings) == 1
 
 
 def test_the_featurizers_state_travels_with_the_weights(toy, tmp_path):
