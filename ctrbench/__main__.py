@@ -1,4 +1,4 @@
-"""`python -m ctrbench`, and so `accelerate launch -m ctrbench`."""
+"""`python -m ctrbench`."""
 
 import sys
 

@@ -16,16 +16,17 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The backbone's own fast tokenizer, with a padding token."""
     files = resolve_backbone(name)
     if files.build is not None:
-        return files.build()[1]
-    from transformers import AutoTokenizer
+        tokenizer = files.build()[1]
+    else:
+        from transformers import AutoTokenizer
 
-    tokenizer = _load(AutoTokenizer, files)
+        tokenizer = _load(AutoTokenizer, files)
     if not getattr(tokenizer, "is_fast", False):
         raise BackboneError(f"backbone '{name}' has no fast tokenizer, which ctrbench needs")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
-    tokenizer.truncation_side = "left"  # the oldest history goes first, the product stays
+    tokenizer.truncation_side = "left"  # a long prompt loses user and oldest history; the product, its end, stays
     return tokenizer
 
 

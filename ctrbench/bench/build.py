@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import torch
 
 from ctrbench import registry
+from ctrbench.errors import CtrbenchError
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
+from ctrbench.training.fit import require_one_process
 from ctrbench.training.optim import build_optimizers
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,10 +38,17 @@ def build(spec: RunSpec, data: PreparedDataset, train: pl.DataFrame) -> tuple[CT
 
 
 def check(spec: RunSpec, data: PreparedDataset) -> None:
-    """Raise a `CtrbenchError` where a setting does not fit the model or data, or a backbone is not there.
+    """Raise a `CtrbenchError` where a setting does not fit the model or data, or a backbone cannot be found.
 
-    The model is built without weights, from one row per domain.
+    The model is built without weights, from one row per domain. What else goes wrong then is left to the run itself,
+    which records it.
     """
-    with torch.device("meta"):
-        model, _ = build(spec, data, data.rows("train", spec.domains, 1))
-        build_optimizers(model.parameter_groups(), TrainConfig.model_validate(spec.train))
+    require_one_process()
+    try:
+        with torch.device("meta"):
+            model, _ = build(spec, data, data.rows("train", spec.domains, 1))
+            build_optimizers(model.parameter_groups(), TrainConfig.model_validate(spec.train))
+    except CtrbenchError:
+        raise
+    except Exception as error:
+        _log.info("%s cannot be checked without training: %s", spec.model, error)

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrbench.bench.build import build
 from ctrbench.bench.cost import count_parameters
-from ctrbench.errors import BackboneError
+from ctrbench.errors import BackboneError, CtrbenchError
 from ctrbench.features.loader import Rows, batches, eval_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
@@ -66,6 +66,11 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
         sample = Rows.build(_sample(rows["train"]), data.items, featurizer, spec.domains)
     except BackboneError as error:
         _log.warning("no estimate for %s: %s", spec.model, error)
+        return Estimate(steps=steps)
+    except CtrbenchError:
+        raise
+    except Exception as error:
+        _log.info("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
     parameters, trained = count_parameters(model)
     counts = {split: len(frame) for split, frame in rows.items()}

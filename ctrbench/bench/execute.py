@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ctrbench.bench import records
 from ctrbench.bench.build import build
@@ -58,8 +59,25 @@ def execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Wa
     """
     folder = RunFolder.of(results, data.manifest.source, planned.spec)
     records.ensure_writable(folder.path)
-    with FileLock(folder.lock):  # another process may be at the same run; then its record is found below
+    with _only_process(folder):
         return _execute(_Run(planned.spec, data, folder, watch), planned.targets, results)
+
+
+@contextmanager
+def _only_process(folder: RunFolder) -> Iterator[None]:
+    """Wait for another process that is at the same run; its record is then found."""
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.warning("another process is at run %s; waiting for it", folder.path.name)
+        lock.acquire()
+    except (OSError, NotImplementedError) as fault:
+        raise OutputError(f"{folder.lock} cannot be locked ({fault}); choose another folder with --results") from fault
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:

@@ -228,5 +228,5 @@ def _other_schema(file: Path, found: object) -> str:
         return f"{file} has schema {found}, newer than this ctrbench writes ({SCHEMA}); update ctrbench"
     return (
         f"{file} has schema {found}, and this ctrbench reads {SCHEMA}; "
-        "choose another --results folder, or delete {file.parent} to run this again"
+        f"choose another --results folder, or delete {file.parent} to run this again"
     )

@@ -43,7 +43,7 @@ def run_table(
 
     A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
     `OutputError` end the table; what is done stays done. A `CtrbenchError` names a setting that does
-    not fit, a backbone that is not there, or a folder that cannot be written, before anything is spent.
+    not fit, a backbone that cannot be found, or a folder that cannot be written, before anything is spent.
     """
     found = stored(plan, results)
     missing = [p for p, r in zip(plan.runs, found, strict=True) if not records.complete(r, p.targets)]
@@ -65,7 +65,7 @@ def run_table(
 
 
 def _check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
-    """Settings that do not fit, and backbones that are not there, are found before anything is spent."""
+    """Settings that do not fit, and backbones that cannot be found, end the table before anything is spent."""
     from ctrbench.bench.build import check  # imports transformers and peft for a language model
 
     one_each = {(run.spec.model, json.dumps(run.spec.config)): run.spec for run in missing}

@@ -56,7 +56,8 @@ def score(
     names = np.array(rows.domains, dtype=object)
     columns = {"row_id": rows.row_id.numpy(), "domain": names[rows.domain.numpy()].tolist()}
     label = rows.label.numpy().astype(np.int8)
-    return pl.DataFrame({**columns, "label": label, **{head: values.numpy() for head, values in out.items()}})
+    scored = pl.DataFrame({**columns, "label": label, **{head: values.numpy() for head, values in out.items()}})
+    return scored.with_columns(pl.col("domain").cast(pl.String))  # also where there is no row
 
 
 def domain_aucs(scored: pl.DataFrame, head: str = OWN) -> dict[str, float]:

@@ -88,10 +88,10 @@ def train_order(rows: Rows, batch_size: int, seed: int, epoch: int) -> list[Tens
 
 
 def eval_order(rows: Rows, batch_size: int) -> list[Tensor]:
-    """Every row once, rows of equal length together."""
+    """Every row once, rows of equal length together; no batch where there is no row."""
     lengths = rows.lengths
     order = torch.arange(len(rows)) if lengths is None else lengths.argsort(stable=True, descending=True)
-    return list(order.split(batch_size))
+    return list(order.split(batch_size)) if len(rows) else []
 
 
 def batches(rows: Rows, order: Sequence[Tensor], skip: int = 0) -> Iterator[Batch]:

@@ -84,8 +84,9 @@ class TextFeaturizer:
         """How many of the prompts made so far reach the length limit, where any do."""
         if not self.full:
             return ()
-        share = f"{self.full:,} of {self.seen:,} prompts reach max_length, {self.max_length} tokens"
-        return (f"{share}: what is longer lost its beginning",)
+        share = f"{self.full:,} of {self.seen:,} training and validation prompts reach max_length"
+        lost = "beginning" if self.tokenizer.truncation_side == "left" else "end"
+        return (f"{share}, {self.max_length} tokens; longer ones lost their {lost}",)
 
     def state(self) -> dict[str, Any]:
         """Template, domain titles and length limit as JSON values."""

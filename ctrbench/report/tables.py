@@ -139,7 +139,7 @@ class MainLayout:
 
     def _legend(self, entries: Iterable[Entry]) -> list[str]:
         lines = []
-        if self.compares:
+        if self.compares and any(auc is not None for auc in self.reference.values()):
             lines.append(f"RelaImpr = ((AUC of {self.table.reference} - 0.5) / (AUC of the row - 0.5) - 1) * 100.")
         if self.compares and any(_at_chance(e.values["auc"]) for e in entries if e.row != self.table.reference):
             lines.append("RelaImpr is '-' where the row's AUC is 0.5 or below: it is a ratio to what is above chance.")

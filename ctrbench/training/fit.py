@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
+from accelerate import Accelerator, PartialState
+from torch import Tensor
 
 from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.evaluation.score import domain_aucs, score
@@ -27,15 +27,10 @@ from ctrbench.training.optim import build_optimizers, build_schedulers
 from ctrbench.training.watch import Progress, Watch, silent
 
 
-class _Loss(nn.Module):
-    """Gives `model.loss` the name `forward`, which data-parallel wrappers hook."""
-
-    def __init__(self, model: CTRModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Batch) -> Tensor:
-        return self.model.loss(batch)
+def require_one_process() -> None:
+    """Raise `ConfigError` under a launcher of several processes."""
+    if PartialState().num_processes > 1:
+        raise ConfigError("a run trains in one process so far; start ctrbench without a launcher")
 
 
 def fit(
@@ -88,12 +83,10 @@ class _Loop:
         self.model, self.train, self.valid = model, train, valid
         self.config, self.seed, self.path, self.watch = config, seed, path, watch
         self.accelerator = Accelerator()
-        if self.accelerator.num_processes > 1:
-            raise ConfigError("a run trains in one process so far; start ctrbench without a launcher")
+        require_one_process()
         self.optimizers = build_optimizers(model.parameter_groups(), config)
         self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        loss, *prepared = self.accelerator.prepare(_Loss(model), *self.optimizers)
-        self.loss, self.prepared = loss, prepared
+        _, *self.prepared = self.accelerator.prepare(model, *self.optimizers)
         self.result = FitResult()
         self.best: dict[str, Tensor] = {}
         self.steps_per_epoch = len(self._order(0))
@@ -145,7 +138,7 @@ class _Loop:
 
     def _step(self, batch: Batch) -> float:
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            loss = self.loss(batch)
+            loss = self.model.loss(batch)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise DataError(f"the loss became {value} in epoch {self.result.epoch + 1}; try a lower learning rate")
@@ -221,4 +214,5 @@ class _Loop:
         self.result = FitResult(**state["result"])
 
     def _identity(self) -> dict[str, Any]:
-        return {"train": self.config.model_dump(mode="json"), "seed": self.seed, "rows": len(self.train)}
+        train = self.config.model_dump(mode="json", exclude=set(TrainConfig.NEUTRAL))
+        return {"train": train, "seed": self.seed, "rows": len(self.train)}

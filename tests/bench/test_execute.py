@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+import torch
 from filelock import FileLock
 
 from ctrbench import registry
 from ctrbench.bench import execute as module, records
 from ctrbench.bench.build import check
+from ctrbench.bench.estimate import Estimate, estimate
 from ctrbench.bench.execute import execute
 from ctrbench.bench.plan import PlannedRun
 from ctrbench.bench.records import RunFolder, Target
@@ -129,14 +131,39 @@ def test_a_later_failure_of_scoring_leaves_the_record_as_it_was(toy, tmp_path):
     assert records.load(tmp_path, "toy", good.spec) == good
 
 
-def test_a_target_without_rows_is_scored_once(tmp_path, trainings):
+@pytest.mark.parametrize(("name", "head"), [("deepfm", "books"), ("mmoe", "mean"), ("uni_ctr", "general")])
+def test_a_target_without_rows_is_scored_once(tmp_path, name, head):
     from tests.toys import write_toy
 
     data = write_toy(tmp_path / "data", domains={"books": "Books", "games": "Games", "tools": "Tools", "none": "None"})
-    targets = (Target("test", "none", "books"),)
-    record = execute(planned(data, "deepfm", targets), data, tmp_path)
+    targets = (Target("test", "none", head), Target("test", "books", "own"))
+    record = execute(planned(data, name, targets), data, tmp_path)
     assert record.metric(targets[0]).rows == 0
     assert records.complete(record, targets)
+
+
+def test_a_model_that_cannot_be_built_without_data_is_left_to_its_run(toy, tmp_path, monkeypatch):
+    kind = registry.load("models", "mmoe")
+
+    class Picky(kind):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.share = float(torch.linspace(0, 1, 3)[1])  # no value on the meta device
+
+    monkeypatch.setattr("ctrbench.bench.build.registry.load", lambda group, name: Picky)
+    check(planned(toy).spec, toy)
+    assert estimate(planned(toy), toy) == Estimate(steps=10)
+    assert execute(planned(toy), toy, tmp_path).status == "done"
+
+
+def test_a_setting_that_does_not_change_the_result_may_change_on_resuming(toy, tmp_path):
+    def watch(progress):
+        if progress.stage == "train" and progress.done > 100:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(planned(toy), toy, tmp_path, watch)
+    assert execute(planned(toy, train={"score_batch_size": 7}), toy, tmp_path).status == "done"
 
 
 def test_settings_that_do_not_fit_are_found_without_training(toy):

@@ -3,12 +3,13 @@
 import math
 import os
 import signal
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 import torch
 
-from ctrbench.errors import DataError, OutputError
+from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.training import fit as module
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.course import Epoch, FitResult
@@ -162,3 +163,10 @@ def test_bf16_trains():
     model, train, valid = setup("uni_ctr", train=40)
     result = fit(model, train, valid, CONFIG.model_copy(update={"epochs": 1, "precision": "bf16"}), seed=0)
     assert math.isfinite(result.epochs[0].loss)
+
+
+def test_a_launcher_of_several_processes_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "PartialState", lambda: SimpleNamespace(num_processes=2))
+    model, train, valid = setup("deepfm")
+    with pytest.raises(ConfigError, match="without a launcher"):
+        fit(model, train, valid, CONFIG, seed=0)
