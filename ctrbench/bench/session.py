@@ -53,8 +53,7 @@ def fit(
     kind = plugin.load()
     check_contract(plugin, kind)
     chosen = tuple(d for d in data.domains if d in domains) if domains is not None else data.domains
-    for domain in domains or ():
-        data.rows("train", (domain,), 1)  # an unknown domain is an error that names the known ones
+    data.check_domains(domains or ())
     spec = RunSpec(
         model=model,
         model_version=kind.version,

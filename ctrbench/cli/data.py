@@ -55,7 +55,7 @@ def add_source_options(parser: argparse.ArgumentParser, text: str) -> None:
         type=scale,
         action="append",
         metavar="N",
-        help="the size of a dataset that is made to order (the demo's is 1; 560 is the paper's)",
+        help="the size of a dataset that is made to order (1 is its usual size)",
     )
 
 

@@ -58,7 +58,7 @@ class State:
 
 
 def title(event: RunEvent) -> str:
-    """`deepfm on fashion, seed 0`."""
+    """`MODEL on DOMAIN, seed 0`."""
     spec = event.planned.spec
     return f"{spec.model} on {'+'.join(spec.domains)}, seed {spec.seed}"
 

@@ -113,7 +113,7 @@ class PreparedDataset:
         """
         rows = self.scan(split)
         if domains is not None:
-            self._check(domains)
+            self.check_domains(domains)
             rows = rows.filter(pl.col("domain").is_in(list(domains)))
         with self.reading():
             frame = rows.collect()
@@ -135,7 +135,8 @@ class PreparedDataset:
             raise DataError(f"{path} is missing: prepare the dataset again")
         return pl.scan_parquet(path)
 
-    def _check(self, domains: Sequence[str]) -> None:
+    def check_domains(self, domains: Sequence[str]) -> None:
+        """Raise `DataError` for a domain that the dataset has not, naming those it has."""
         for domain in domains:
             if domain not in self.domains:
                 raise DataError(f"{self.path} has no domain {domain!r}: it has {', '.join(self.domains)}")

@@ -89,7 +89,7 @@ class _Loop:
         _, *self.prepared = self.accelerator.prepare(model, *self.optimizers)
         self.result = FitResult()
         self.best: dict[str, Tensor] = {}
-        self.steps_per_epoch = len(self._order(0))
+        self.steps_per_epoch = -(-len(train) // config.batch_size)
         if path is not None and path.exists():
             self._resume(path)
         step = self.result.epoch * self.steps_per_epoch + self.result.step
@@ -106,11 +106,9 @@ class _Loop:
     def _exhausted(self) -> bool:
         return len(self.result.epochs) - 1 - self.result.best_epoch >= self.config.patience
 
-    def _order(self, epoch: int) -> list[Tensor]:
-        return train_order(self.train, self.config.batch_size, self.seed, epoch)
-
     def _epoch(self, stop: StopRequest) -> None:
-        result, order = self.result, self._order(self.result.epoch)
+        result, config = self.result, self.config
+        order = train_order(self.train, config.batch_size, self.seed, result.epoch)
         done = sum(len(indices) for indices in order[: result.step])
         self.model.train()
         start = time.perf_counter()
@@ -128,7 +126,7 @@ class _Loop:
             if stop:
                 self._save()
                 raise KeyboardInterrupt
-            if time.perf_counter() - self.saved_at > self.config.checkpoint_seconds:
+            if time.perf_counter() - self.saved_at > config.checkpoint_seconds:
                 self._save()
             start = time.perf_counter()
         self._validate(stop)

@@ -53,3 +53,9 @@ def test_skipped_batches_are_the_first_ones():
     order = train_order(data, 16, 0, 0)
     rest = [batch.row_id.tolist() for batch in batches(data, order, skip=4)]
     assert rest == [indices.tolist() for indices in order[4:]]
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+@pytest.mark.parametrize("count", [1, 32, 33, 2048, 2049, 5000])
+def test_an_epoch_has_as_many_batches_as_its_rows_fill(count, tokens):
+    assert len(train_order(rows(count, tokens), 32, 0, 0)) == -(-count // 32)
