@@ -67,17 +67,34 @@ if TYPE_CHECKING:
     from ctrbench.models.contract import (
         CTRModel as CTRModel,
     )
+    from ctrbench.models.layers.attention import (
+        masked_softmax as masked_softmax,
+    )
     from ctrbench.models.layers.deepctr import (
         deepctr_module as deepctr_module,
+    )
+    from ctrbench.models.layers.domain import (
+        DomainVector as DomainVector,
     )
     from ctrbench.models.layers.embedding import (
         FieldEmbedding as FieldEmbedding,
     )
+    from ctrbench.models.layers.mixture import (
+        mixture as mixture,
+    )
     from ctrbench.models.layers.mlp import (
         mlp as mlp,
     )
+    from ctrbench.models.layers.product import (
+        inner_products as inner_products,
+    )
     from ctrbench.models.per_domain import (
         PerDomain as PerDomain,
+    )
+    from ctrbench.models.sizes import (
+        Rate as Rate,
+        Size as Size,
+        Sizes as Sizes,
     )
 
 _WHERE = {
@@ -89,6 +106,7 @@ _WHERE = {
     "CtrbenchError": "ctrbench.errors:CtrbenchError",
     "DataError": "ctrbench.errors:DataError",
     "DatasetSource": "ctrbench.data.source:DatasetSource",
+    "DomainVector": "ctrbench.models.layers.domain:DomainVector",
     "FeatureInfo": "ctrbench.features.featurizer:FeatureInfo",
     "Featurizer": "ctrbench.features.featurizer:Featurizer",
     "Field": "ctrbench.data.source:Field",
@@ -101,14 +119,20 @@ _WHERE = {
     "Problems": "ctrbench.data.problems:Problems",
     "Prompt": "ctrbench.data.source:Prompt",
     "Ragged": "ctrbench.features.ragged:Ragged",
+    "Rate": "ctrbench.models.sizes:Rate",
+    "Size": "ctrbench.models.sizes:Size",
+    "Sizes": "ctrbench.models.sizes:Sizes",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
     "examples": "ctrbench.data.lines:examples",
+    "inner_products": "ctrbench.models.layers.product:inner_products",
     "is_page_code": "ctrbench.data.clean:is_page_code",
     "load_encoder": "ctrbench.backbones.load:load_encoder",
     "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
+    "masked_softmax": "ctrbench.models.layers.attention:masked_softmax",
+    "mixture": "ctrbench.models.layers.mixture:mixture",
     "mlp": "ctrbench.models.layers.mlp:mlp",
     "price_text": "ctrbench.data.clean:price_text",
     "read_price": "ctrbench.data.clean:read_price",

@@ -32,8 +32,20 @@ PROMPT = Prompt(
     history_join=" & ",
 )
 TINY: dict[str, dict[str, Any]] = {
+    "autoint": {"embedding_dim": 8, "hidden": (16,)},
+    "dcn": {"embedding_dim": 8, "hidden": (16,)},
     "deepfm": {"embedding_dim": 8, "hidden": (16,)},
+    "dffm": {"embedding_dim": 8},
+    "dien": {"embedding_dim": 8, "hidden": (16,)},
+    "fibinet": {"embedding_dim": 8, "hidden": (16,)},
+    "inttower": {"embedding_dim": 8},
     "mmoe": {"embedding_dim": 8, "expert_hidden": (16,), "tower_hidden": (8,)},
+    "ple": {"embedding_dim": 8, "expert_hidden": (16,), "tower_hidden": (8,)},
+    "pnn": {"embedding_dim": 8, "hidden": (16,)},
+    "sar_net": {"embedding_dim": 8},
+    "shared_bottom": {"embedding_dim": 8, "bottom_hidden": (16,), "tower_hidden": (8,)},
+    "star": {"embedding_dim": 8},
+    "xdeepfm": {"embedding_dim": 8, "hidden": (16,)},
     "uni_ctr": {"backbone": "tiny-bert", "tower": (16, 8), "max_length": 96},
 }
 

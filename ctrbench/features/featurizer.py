@@ -37,6 +37,10 @@ class FeatureInfo:
         """The fields in the order in which embeddings are stacked."""
         return self.ids + self.numbers + self.histories
 
+    def owned_by(self, *owners: str) -> list[int]:
+        """Places in `names` of the fields that belong to one of `owners`."""
+        return [place for place, name in enumerate(self.names) if self.of.get(name, "context") in owners]
+
 
 class Featurizer(Protocol):
     """A view of rows. Fitted on train rows only, pure afterwards."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OWN, GENERAL, MEAN = "own", "general", "mean"
 
+_MOST_IDS = 2**31 - 1
+
 Logits = Callable[[Batch], Tensor]
 
 
@@ -42,11 +44,20 @@ class CTRModel(nn.Module, ABC):
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     """The paper's training settings, as differences from `TrainConfig`."""
     has_general_head: ClassVar[bool] = False
+    needs_history: ClassVar[bool] = False
+    """Whether the model has no meaning on a dataset without a history field."""
 
     def __init__(self, config: Any, features: FeatureInfo, domains: Sequence[str]) -> None:
         super().__init__()
         if not domains:
             raise ConfigError(f"{type(self).__name__} needs at least one training domain")
+        if self.needs_history and not features.histories:
+            raise ConfigError(f"{type(self).__name__} needs a history field, and this dataset has none: leave it out")
+        if features.vocabulary > _MOST_IDS:
+            raise ConfigError(
+                f"{type(self).__name__} cannot index a vocabulary of {features.vocabulary:,} ids; "
+                f"at most {_MOST_IDS:,} are allowed: declare fewer id fields, or group rare ids"
+            )
         self.config = config
         self.features = features
         self.domains = tuple(domains)

@@ -49,10 +49,17 @@ class PerDomain(nn.Module):
 
     def forward(self, batch: Batch, *tensors: Tensor) -> Tensor:
         """Each row of `tensors` (B, ...) through its own domain's network; (B, ...), rows in the batch's order."""
+        return self.route(batch, lambda network, rows: network(*(tensor[rows] for tensor in tensors)))
+
+    def route(self, batch: Batch, call: Callable[[nn.Module, Tensor | slice], Tensor]) -> Tensor:
+        """`call(network, rows)` for each present domain, where `rows` indexes its rows; (B, ...) in the batch's order.
+
+        For networks that need more than rows, e.g. weights that all domains share.
+        """
         groups = batch.groups
         if len(groups) == 1:
-            return self[groups[0][0]](*tensors)
-        outputs = torch.cat([self[name](*(tensor[rows] for tensor in tensors)) for name, rows in groups])
+            return call(self[groups[0][0]], slice(None))
+        outputs = torch.cat([call(self[name], rows) for name, rows in groups])
         order = torch.cat([rows for _, rows in groups])
         return torch.empty_like(outputs).index_copy(0, order, outputs)
 

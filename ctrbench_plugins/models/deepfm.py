@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, deepctr_module, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, deepctr_module, mlp
 
 
 class DeepFM(CTRModel):
@@ -23,9 +22,9 @@ class DeepFM(CTRModel):
     class Config(CTRModel.Config):
         """Sizes of embeddings and MLP."""
 
-        embedding_dim: int = Field(32, gt=0)
-        hidden: tuple[int, ...] = (512, 256, 128)
-        dropout: float = Field(0.3, ge=0, lt=1)
+        embedding_dim: Size = 32
+        hidden: Sizes = (512, 256, 128)
+        dropout: Rate = 0.3
 
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)

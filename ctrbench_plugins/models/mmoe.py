@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, PerDomain, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, PerDomain, Rate, Size, Sizes, mixture, mlp
 
 
 class MMOE(CTRModel):
@@ -21,11 +20,11 @@ class MMOE(CTRModel):
     class Config(CTRModel.Config):
         """Number and sizes of experts and towers."""
 
-        embedding_dim: int = Field(32, gt=0)
-        experts: int = Field(3, gt=0)
-        expert_hidden: tuple[int, ...] = (1024, 512)
-        tower_hidden: tuple[int, ...] = (1024, 1024)
-        dropout: float = Field(0.3, ge=0, lt=1)
+        embedding_dim: Size = 32
+        experts: Size = 3
+        expert_hidden: Sizes = (1024, 512)
+        tower_hidden: Sizes = (1024, 1024)
+        dropout: Rate = 0.3
 
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
@@ -41,6 +40,5 @@ class MMOE(CTRModel):
         """(B,) logits, each from its own domain's gate and tower."""
         x = self.embedding(batch).flatten(1)  # (B, F * d)
         experts = torch.stack([expert(x) for expert in self.experts], dim=1)  # (B, E, h)
-        weights = self.gates(batch, x).softmax(-1)  # (B, E)
-        mixed = torch.einsum("be,beh->bh", weights, experts)
+        mixed = mixture(self.gates(batch, x), experts)  # (B, h)
         return self.towers(batch, mixed)[:, 0]

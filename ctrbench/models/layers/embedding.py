@@ -33,6 +33,11 @@ class FieldEmbedding(nn.Module):
         parts.extend(self.history_mean(batch.x[name])[:, None] for name in self.info.histories)
         return torch.cat(parts, dim=1)
 
+    def history(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
+        """A history's items, oldest first: embeddings (B, H, d), and a mask (B, H) that is False at padding."""
+        ids = batch.x[name]
+        return self.table(ids), ids != 0
+
     def history_mean(self, ids: Tensor) -> Tensor:
         """(B, H) ids, 0 = padding, to the mean (B, d) of the others' embeddings; zero for an empty history."""
         count = (ids != 0).sum(1, keepdim=True).clamp(min=1)
