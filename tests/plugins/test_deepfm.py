@@ -1,11 +1,12 @@
 """DeepFM against its equations in plain loops, and against deepctr-torch's own model."""
 
-from itertools import accumulate, combinations
+from itertools import combinations
 
 import torch
 
-from ctrbench.api import Batch, FeatureInfo, deepctr_module
+from ctrbench.api import deepctr_module
 from ctrbench_plugins.models.deepfm import DeepFM
+from tests import peers
 from tests.toys import build, toy_batch
 
 
@@ -51,28 +52,14 @@ def test_importing_the_layers_of_deepctr_asks_no_web_address():
 
 
 def test_logits_are_those_of_deepctr_torch_with_the_same_weights():
-    sizes = {"user": 7, "item": 9, "brand": 4}
-    inputs = deepctr_module("inputs")
-    columns = [inputs.SparseFeat(name, size, embedding_dim=6) for name, size in sizes.items()]
-    theirs = deepctr_module("models.deepfm").DeepFM(
-        columns, columns, dnn_hidden_units=(16, 8), task="regression", init_std=0.5
-    )
-    starts = dict(zip(sizes, accumulate(sizes.values(), initial=1), strict=False))
-    info = FeatureInfo(ids=tuple(sizes), vocabulary=1 + sum(sizes.values()))
-    ours = DeepFM(DeepFM.Config(embedding_dim=6, hidden=(16, 8), dropout=0.0), info, ("all",))
+    columns = peers.columns(6)
+    kind = deepctr_module("models.deepfm").DeepFM
+    theirs = kind(columns, columns, dnn_hidden_units=(16, 8), task="regression", init_std=0.5).eval()
+    ours = DeepFM(DeepFM.Config(embedding_dim=6, hidden=(16, 8)), peers.INFO, ("all",)).eval()
     with torch.no_grad():
         ours.bias.copy_(theirs.out.bias[0])
-        for name, size in sizes.items():
-            rows = slice(starts[name], starts[name] + size)
-            ours.embedding.table.weight[rows] = theirs.embedding_dict[name].weight
-            ours.linear.table.weight[rows] = theirs.linear_model.embedding_dict[name].weight
-        linears = [layer for layer in ours.mlp if isinstance(layer, torch.nn.Linear)]
-        for mine, other in zip(linears, [*theirs.dnn.linears, theirs.dnn_linear], strict=True):
-            mine.weight.copy_(other.weight)
-            mine.bias.copy_(other.bias if other.bias is not None else torch.zeros_like(mine.bias))
-    ids = torch.stack([torch.randint(0, size, (32,)) for size in sizes.values()], dim=1)
-    shifted = ids + torch.tensor([starts[name] for name in sizes])
-    batch = Batch({"ids": shifted}, torch.zeros(32).long(), ("all",), torch.zeros(32), torch.arange(32))
-    expected = theirs.eval()(ids.float())[:, 0]
-    assert expected.std() > 0.1
-    torch.testing.assert_close(ours.eval()(batch), expected, atol=1e-5, rtol=1e-5)
+    peers.copy_table(ours.embedding.table, theirs.embedding_dict)
+    peers.copy_table(ours.linear.table, theirs.linear_model.embedding_dict)
+    peers.copy_linears(ours.mlp, [*theirs.dnn.linears, theirs.dnn_linear])
+    x, batch = peers.same_rows()
+    peers.assert_same_logits(ours(batch), theirs(x)[:, 0])
