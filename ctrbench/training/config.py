@@ -22,6 +22,9 @@ class TrainConfig(BaseModel):
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: float = Field(1e-3, gt=0)
     lr_groups: dict[str, float] = Field({}, description="learning rates of parameter groups that differ from `lr`")
+    embeddings: Literal["sparse", "dense"] = Field(
+        "sparse", description="gradients of embedding tables: cost by the batch's rows, or an Adam step of every row"
+    )
     weight_decay: float = Field(0.0, ge=0, description="of dense parameters; embedding tables have none")
     schedule: Literal["constant", "linear", "cyclic"] = "constant"
     lr_min: float = Field(0.0, ge=0, description="the lowest rate of the linear and cyclic schedules")

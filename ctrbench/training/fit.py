@@ -23,7 +23,7 @@ from ctrbench.training import checkpoint as store
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.course import FitResult
 from ctrbench.training.interrupt import StopRequest, deferred_interrupt
-from ctrbench.training.optim import build_optimizers, build_schedulers
+from ctrbench.training.optim import build_optimizers, build_schedulers, dense_gradients
 from ctrbench.training.watch import Progress, Watch, silent
 
 
@@ -97,7 +97,7 @@ class _Loop:
         self.saved_at = time.perf_counter()
 
     def run(self) -> FitResult:
-        with deferred_interrupt() as stop:
+        with deferred_interrupt() as stop, dense_gradients(self.model, self.config.embeddings == "dense"):
             while self.result.epoch < self.config.epochs and not self._exhausted():
                 self._epoch(stop)
         store.load_trained(self.model, self.best)

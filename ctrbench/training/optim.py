@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -18,7 +19,11 @@ _DENSE = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def build_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], config: TrainConfig) -> list[Optimizer]:
-    """Adam or AdamW for dense groups; SparseAdam, whose cost follows the rows a batch touched, for `sparse`."""
+    """Adam or AdamW for dense groups; for `sparse`, SparseAdam or Adam, as `embeddings` says.
+
+    SparseAdam moves a row of a table only in steps whose batch holds it, at a cost that follows the batch. Adam goes on
+    moving every row by its momentum, at a cost that follows the vocabulary.
+    """
     for name in config.lr_groups:
         if name not in groups:
             raise ConfigError(f"lr_groups names no parameter group '{name}'.{suggest(name, groups)}")
@@ -32,8 +37,22 @@ def build_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], config: Train
         optimizers.append(_DENSE[config.optimizer](dense, lr=config.lr, weight_decay=config.weight_decay))
     if groups.get("sparse"):
         rate = config.lr_groups.get("sparse", config.lr)
-        optimizers.append(torch.optim.SparseAdam(list(groups["sparse"]), lr=rate))
+        kind = torch.optim.SparseAdam if config.embeddings == "sparse" else torch.optim.Adam
+        optimizers.append(kind(list(groups["sparse"]), lr=rate))
     return optimizers
+
+
+@contextmanager
+def dense_gradients(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """Within, where `wanted`, the gradients of embedding tables are dense, as Adam needs them."""
+    tables = [module for module in model.modules() if wanted and isinstance(module, nn.Embedding) and module.sparse]
+    for table in tables:
+        table.sparse = False
+    try:
+        yield
+    finally:
+        for table in tables:
+            table.sparse = True
 
 
 def build_schedulers(

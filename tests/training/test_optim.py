@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import CyclicLR
 
 from ctrbench.errors import ConfigError
 from ctrbench.training.config import TrainConfig
-from ctrbench.training.optim import build_optimizers, build_schedulers, rate_factor
+from ctrbench.training.optim import build_optimizers, build_schedulers, dense_gradients, rate_factor
 from tests.toys import build, toy_batch
 
 
@@ -23,6 +23,26 @@ def test_a_step_moves_only_the_table_rows_of_the_batch():
     moved = (model.embedding.table.weight != before).any(1).nonzero()[:, 0].tolist()
     assert set(moved) <= set(batch.x["ids"].flatten().tolist()) | set(batch.x["history"].flatten().tolist())
     assert 0 not in moved
+
+
+def test_dense_embeddings_are_moved_by_momentum_too():
+    """With dense gradients a row goes on moving in steps whose batch lacks it, as in the peers' Adam."""
+    model, featurizer = build("deepfm")
+    config = TrainConfig(lr=0.1, embeddings="dense", weight_decay=0.1)
+    optimizers = build_optimizers(model.parameter_groups(), config)
+    with dense_gradients(model, wanted=True):
+        for count in (64, 4):
+            before = model.embedding.table.weight.detach().clone()
+            batch = toy_batch(featurizer, count=count)
+            model.loss(batch).backward()
+            assert not model.embedding.table.weight.grad.is_sparse
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    moved = (model.embedding.table.weight != before).any(1).nonzero()[:, 0].tolist()
+    assert set(moved) > set(batch.x["ids"].flatten().tolist())
+    assert (model.embedding.table.weight[0] == 0).all()  # padding has neither gradient nor decay
+    assert model.embedding.table.sparse
 
 
 def test_the_cyclic_schedule_is_torchs_triangle():
