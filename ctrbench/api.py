@@ -70,11 +70,17 @@ if TYPE_CHECKING:
     from ctrbench.models.layers.attention import (
         masked_softmax as masked_softmax,
     )
+    from ctrbench.models.layers.bilinear import (
+        FieldBilinear as FieldBilinear,
+    )
     from ctrbench.models.layers.deepctr import (
         deepctr_module as deepctr_module,
     )
     from ctrbench.models.layers.domain import (
         DomainVector as DomainVector,
+    )
+    from ctrbench.models.layers.dropout import (
+        Dropout as Dropout,
     )
     from ctrbench.models.layers.embedding import (
         FieldEmbedding as FieldEmbedding,
@@ -107,9 +113,11 @@ _WHERE = {
     "DataError": "ctrbench.errors:DataError",
     "DatasetSource": "ctrbench.data.source:DatasetSource",
     "DomainVector": "ctrbench.models.layers.domain:DomainVector",
+    "Dropout": "ctrbench.models.layers.dropout:Dropout",
     "FeatureInfo": "ctrbench.features.featurizer:FeatureInfo",
     "Featurizer": "ctrbench.features.featurizer:Featurizer",
     "Field": "ctrbench.data.source:Field",
+    "FieldBilinear": "ctrbench.models.layers.bilinear:FieldBilinear",
     "FieldEmbedding": "ctrbench.models.layers.embedding:FieldEmbedding",
     "IdFeaturizer": "ctrbench.features.ids:IdFeaturizer",
     "NoGeneralHead": "ctrbench.errors:NoGeneralHead",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prepare.add_argument("--strict", action="store_true", help="a bad row is an error")
     prepare.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
     add_source_options(prepare, "an option of the source or of the preparation (window, split, middle, …)")
+    for key, metavar, text in (
+        ("split", "RULE", "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones"),
+        ("seed", "N", "of a random split; of a dataset that is made to order, which data is made"),
+    ):
+        short = f"{text}; short for `-o {key}={metavar}`"
+        prepare.add_argument(
+            f"--{key}", dest="options", type=partial(_pair, key), action="append", metavar=metavar, help=short
+        )
     describe = actions.add_parser("describe", help="statistics, steps and warnings of a prepared dataset")
     describe.add_argument("dir", metavar="DIR", help="a prepared dataset, or the name of one that needs no files")
     describe.add_argument("--format", choices=("table", "md", "json"), default="table")
@@ -57,6 +66,10 @@ def add_source_options(parser: argparse.ArgumentParser, text: str) -> None:
         metavar="N",
         help="the size of a dataset that is made to order (1 is its usual size)",
     )
+
+
+def _pair(key: str, value: str) -> tuple[str, str]:
+    return key, value
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,24 +6,30 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+POSITIVE = pl.col("label") == 1
+"""The rows that a history is made of."""
 
-def add_history(rows: pl.DataFrame, window: int, keys: tuple[str, ...] = ("user_index",)) -> pl.DataFrame:
+
+def add_history(
+    rows: pl.DataFrame, window: int, keys: tuple[str, ...] = ("user_index",), shown: pl.Expr = POSITIVE
+) -> pl.DataFrame:
     """Add the column `history`: at most `window` item ids, oldest first.
 
-    `rows` has `keys` (whose history it is), `item`, `item_index`, `time` and `label` (1 is positive), in any
-    order, which is kept. Rows of the row's own time are never in its history. The same item at the same time
-    counts once (one item may stand in two domains); items of one time stand in the order of `item_index`. An
-    item of an earlier time stays, even the row's own: a repeated purchase is known before the row.
+    `rows` has `keys` (whose history it is), `item`, `item_index`, `time` and what `shown` reads, in any order,
+    which is kept. Every row has a history; `shown` is true for the rows that histories are made of. Rows of the
+    row's own time are never in its history. The same item at the same time counts once (one item may stand in
+    two domains); items of one time stand in the order of `item_index`. An item of an earlier time stays, even the
+    row's own: a repeated purchase is known before the row.
     One sort and a few passes, so a user with many rows costs no more than many users.
     """
     by = [*keys, "time", "item_index"]
     order = rows.select(
-        pl.arg_sort_by([*by, "label"], descending=[False] * len(by) + [True], maintain_order=True)
+        pl.arg_sort_by([*by, shown], descending=[False] * len(by) + [True], maintain_order=True)
     ).to_series()
-    ordered = rows.select(pl.col(*by, "item", "label").gather(order))
+    ordered = rows.select(pl.col(*by, "item").gather(order), shown.gather(order).alias("shown"))
     same_key, same_time, same_item = (_repeats(ordered, by[: len(keys) + n]) for n in range(3))
-    # Of one item at one time the positive row comes first, so a repeat adds nothing.
-    counted = (ordered["label"] == 1).to_numpy() & ~same_item
+    # Of one item at one time the row that is shown comes first, so a repeat adds nothing.
+    counted = ordered["shown"].to_numpy() & ~same_item
     before: NDArray[np.int64] = np.cumsum(counted) - counted
     end: NDArray[np.int64] = before[_first_of_run(same_time)]
     start = np.maximum(before[_first_of_run(same_key)], end - window)

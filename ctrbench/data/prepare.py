@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ctrbench._version import __version__
 from ctrbench.data import steps
 from ctrbench.data.fingerprint import file_hash, frames_hash
-from ctrbench.data.history import add_history
+from ctrbench.data.history import POSITIVE, add_history
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import DatasetSource
 from ctrbench.data.split import SPLITS, SplitRule, add_split
@@ -31,7 +31,9 @@ class PrepareOptions(BaseModel):
     train, valid: shares of a domain's rows; the rest is the test split. The paper says 0.8 and 0.1; its code
       takes 0.81 and 0.09.
     split: `time` per domain, as the paper; `global_time` cuts all domains at the same two moments, so that no
-      training history shows another domain's test period; `random` is for data without usable times.
+      training history shows another domain's test period; `random` draws the rows of each domain, for data
+      without usable times, or as published results on MovieLens do. Its test rows are of all times, so its
+      histories are made of train rows only: else they would show a model the labels that it is tested on.
     seed: of the random split.
     dedupe: of rows with one domain, user, item and time the first stands. The paper's code keeps all.
     history: items of `all` domains, as the paper, or of the row's own `domain` only.
@@ -128,9 +130,10 @@ def _canonical(
         raise DataError(f"{root} has no usable row{_first_example(problems)}: check the files")
     tell("ordering, histories, splits")
     rows = steps.canonical_order(counted.rows, items, domains)
+    rows = add_split(rows, options.split, options.train, options.valid, options.seed)
     keys = ("user_index",) if options.history == "all" else ("user_index", "domain")
-    rows = add_history(rows, options.window, keys).drop("item_index")
-    return items, add_split(rows, options.split, options.train, options.valid, options.seed), counted.steps
+    shown = POSITIVE & (pl.col("split") == "train") if options.split == "random" else POSITIVE
+    return items, add_history(rows, options.window, keys, shown).drop("item_index"), counted.steps
 
 
 def _split_steps(splits: Mapping[str, pl.DataFrame], domains: dict[str, int], problems: Problems) -> list[Step]:

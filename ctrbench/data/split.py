@@ -22,16 +22,16 @@ def add_split(rows: pl.DataFrame, rule: SplitRule, train: float, valid: float, s
     `global_time`: the same two moments cut all domains, so none trains on another's test period.
     `random`: per domain, rows drawn at random by `seed`.
     """
+    if rule == "random":
+        rows = rows.with_columns(pl.Series("_drawn", _mix(rows["row_id"].to_numpy(), seed)))
     if rule == "global_time":
         place, size = pl.col("time").rank("ordinal"), pl.len()
-    elif rule == "time":
-        place, size = pl.col("row_id").rank("ordinal").over("domain"), pl.len().over("domain")
     else:
-        drawn = pl.lit(pl.Series(_mix(rows["row_id"].to_numpy(), seed)))
-        place, size = drawn.rank("ordinal").over("domain"), pl.len().over("domain")
+        order = pl.col("_drawn" if rule == "random" else "row_id")
+        place, size = order.rank("ordinal").over("domain"), pl.len().over("domain")
     early = pl.when(place <= _share(size, train)).then(pl.lit("train"))
     split = early.when(place <= _share(size, train + valid)).then(pl.lit("valid")).otherwise(pl.lit("test"))
-    return rows.with_columns(split.alias("split"))
+    return rows.with_columns(split.alias("split")).drop("_drawn", strict=False)
 
 
 def _share(size: pl.Expr, share: float) -> pl.Expr:

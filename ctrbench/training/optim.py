@@ -14,14 +14,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
+from ctrbench.training.row_adam import RowAdam
 
 _DENSE = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def build_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], config: TrainConfig) -> list[Optimizer]:
-    """Adam or AdamW for dense groups; for `sparse`, SparseAdam or Adam, as `embeddings` says.
+    """Adam or AdamW for dense groups; for `sparse`, RowAdam or Adam, as `embeddings` says.
 
-    SparseAdam moves a row of a table only in steps whose batch holds it, at a cost that follows the batch. Adam goes on
+    RowAdam moves a row of a table only in steps whose batch holds it, at a cost that follows the batch. Adam goes on
     moving every row by its momentum, at a cost that follows the vocabulary.
     """
     for name in config.lr_groups:
@@ -37,7 +38,7 @@ def build_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], config: Train
         optimizers.append(_DENSE[config.optimizer](dense, lr=config.lr, weight_decay=config.weight_decay))
     if groups.get("sparse"):
         rate = config.lr_groups.get("sparse", config.lr)
-        kind = torch.optim.SparseAdam if config.embeddings == "sparse" else torch.optim.Adam
+        kind = RowAdam if config.embeddings == "sparse" else torch.optim.Adam
         optimizers.append(kind(list(groups["sparse"]), lr=rate))
     return optimizers
 

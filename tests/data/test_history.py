@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from hypothesis import given, settings, strategies as st
 
-from ctrbench.data.history import add_history
+from ctrbench.data.history import POSITIVE, add_history
 
 Event = tuple[int, str, str, int, int]  # user, domain, item, time, label
 
@@ -38,14 +38,17 @@ def frame(events: Sequence[Event]) -> pl.DataFrame:
     )
 
 
-def plain_loop(events: Sequence[Event], window: int, own_domain: bool) -> list[list[str]]:
+def plain_loop(
+    events: Sequence[Event], window: int, own_domain: bool = False, shown: Sequence[bool] | None = None
+) -> list[list[str]]:
     """The definition: distinct (time, item) of positive events strictly before the row, the last `window`."""
     histories = []
     for user, domain, _, time, _ in events:
         before = {
             (t, item)
-            for u, d, item, t, label in events
+            for place, (u, d, item, t, label) in enumerate(events)
             if u == user and label == 1 and t < time and (d == domain or not own_domain)
+            if shown is None or shown[place]
         }
         histories.append([item for _, item in sorted(before)][len(before) - min(window, len(before)) :])
     return histories
@@ -58,6 +61,15 @@ def test_history_is_the_plain_loop(events: list[Event], window: int, own_domain:
     found = add_history(frame(events), window, keys)
     assert found["history"].to_list() == plain_loop(events, window, own_domain)
     assert found["row_id"].to_list() == list(range(len(events)))
+
+
+@settings(deadline=None, max_examples=150)
+@given(EVENTS.flatmap(lambda events: st.tuples(st.just(events), st.lists(st.booleans(), min_size=40, max_size=40))))
+def test_histories_are_made_of_the_rows_that_may_be_shown(drawn: tuple[list[Event], list[bool]]) -> None:
+    events, shown = drawn[0], drawn[1][: len(drawn[0])]
+    rows = frame(events).with_columns(pl.Series("train", shown, dtype=pl.Boolean))
+    found = add_history(rows, 3, shown=POSITIVE & pl.col("train"))
+    assert found["history"].to_list() == plain_loop(events, 3, shown=shown)
 
 
 def test_ties_duplicates_negatives_and_the_target_stay_out() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ctrbench.data import prepare as module
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
+from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset, rows_hash
 from ctrbench.errors import DataError, OutputError, PluginError
 
@@ -47,6 +48,45 @@ def test_train_ends_before_test_begins_in_every_domain(prepared: Prepare) -> Non
     for domain in data.domains:
         train, test = data.rows("train", [domain])["time"], data.rows("test", [domain])["time"]
         assert train.max() <= test.min()  # type: ignore[operator]
+
+
+def shown(data: PreparedDataset) -> pl.DataFrame:
+    """Every item of every history, with the rows of the same user and item, their split, label and time."""
+    made = [data.rows(split).with_columns(split=pl.lit(split)) for split in SPLITS]
+    rows = pl.concat(made).select("user", "item", "time", "label", "split", "history")
+    entries = rows.select("user", pl.col("time").alias("until"), pl.col("history").alias("item")).explode("item")
+    return entries.drop_nulls("item").join(rows.drop("history"), on=["user", "item"], how="left")
+
+
+MANY: list[Row] = [
+    ("ab"[n % 2], f"u{n % 5}", f"i{n // 5}", 1000 + n * 7919 % 1000, float(n % 3 + 3)) for n in range(500)
+]
+"""No user has an item twice, so an item of a history stems from one row."""
+
+
+@pytest.mark.parametrize("history", ["all", "domain"])
+def test_with_a_random_split_no_history_shows_a_label_of_validation_or_test(prepared: Prepare, history: str) -> None:
+    entries = shown(prepared(MANY, split="random", seed=3, history=history))
+    assert len(entries) > 1000
+    assert entries["split"].unique().to_list() == ["train"]
+    assert entries["label"].unique().to_list() == [1]
+    assert (entries["time"] < entries["until"]).all()
+
+
+@pytest.mark.parametrize("split", ["time", "global_time"])
+def test_with_a_split_by_time_histories_hold_what_is_known_by_then(prepared: Prepare, split: str) -> None:
+    entries = shown(prepared(MANY, split=split))
+    assert sorted(entries["split"].unique()) == ["test", "train", "valid"]
+    assert (entries["time"] < entries["until"]).all()
+
+
+def test_of_a_row_in_two_domains_the_one_in_train_may_be_shown(prepared: Prepare) -> None:
+    """The same purchase, in train of one domain and in test of the other, is known from train."""
+    twice: list[Row] = [(domain, "u", f"i{n}", n, 5.0) for n in range(40) for domain in "ab"]
+    data = prepared(twice, split="random", window=100)
+    train = {(time, item) for time, item in data.rows("train").select("time", "item").iter_rows()}
+    for row in all_rows(data).iter_rows(named=True):
+        assert row["history"] == [item for time, item in sorted(train) if time < row["time"]]
 
 
 def test_labels_and_the_middle_rating(prepared: Prepare) -> None:

@@ -43,6 +43,14 @@ def test_a_random_split_keeps_shares_and_follows_its_seed() -> None:
     assert 20 < first[:500].count("test") < 80
 
 
+def test_a_random_split_keeps_shares_in_every_domain() -> None:
+    made = split(rows({"a": list(range(1000)), "b": list(range(50)), "c": [1]}), "random")
+    assert made.columns == ["row_id", "domain", "time", "split"]
+    sizes = {(d, s): n for d, s, n in made.group_by("domain", "split").len().iter_rows()}
+    of_a = {("a", "train"): 800, ("a", "valid"): 100, ("a", "test"): 100}
+    assert sizes == {**of_a, ("b", "train"): 40, ("b", "valid"): 5, ("b", "test"): 5, ("c", "test"): 1}
+
+
 @pytest.mark.parametrize(("train", "valid", "sizes"), [(0.81, 0.09, [81, 9, 10]), (0.7, 0.2, [70, 20, 10])])
 def test_shares_are_options(train: float, valid: float, sizes: list[int]) -> None:
     made = split(rows({"a": list(range(100))}), train=train, valid=valid)["split"].to_list()

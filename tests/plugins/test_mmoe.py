@@ -1,7 +1,10 @@
-"""MMoE against its equations in plain loops."""
+"""MMoE against its equations in plain loops, and against deepctr-torch's own model."""
 
 import torch
 
+from ctrbench.api import deepctr_module
+from ctrbench_plugins.models.mmoe import MMOE
+from tests import peers
 from tests.toys import DOMAINS, build, toy_batch
 
 
@@ -33,3 +36,28 @@ def test_two_domains_mix_the_same_row_differently():
         model.embedding.table.weight.normal_()
     heads = model.eval().logits(toy_batch(featurizer), ("books", "games"))
     assert not torch.allclose(heads["books"], heads["games"])
+
+
+def test_logits_are_those_of_deepctr_torch_with_the_column_of_the_rows_domain():
+    kind = deepctr_module("models.multitask.mmoe").MMOE
+    theirs = kind(
+        peers.columns(6),
+        num_experts=3,
+        expert_dnn_hidden_units=(12, 8),
+        gate_dnn_hidden_units=(),
+        tower_dnn_hidden_units=(8, 4),
+        init_std=0.5,
+        task_types=("regression",) * 3,
+        task_names=DOMAINS,
+    ).eval()
+    config = MMOE.Config(embedding_dim=6, expert_hidden=(12, 8), tower_hidden=(8, 4))
+    ours = MMOE(config, peers.INFO, DOMAINS).eval()
+    peers.copy_table(ours.embedding.table, theirs.embedding_dict)
+    for mine, expert in zip(ours.experts, theirs.expert_dnn, strict=True):
+        peers.copy_linears(mine, expert.linears)
+    for task, domain in enumerate(DOMAINS):
+        peers.copy_linears(ours.gates[domain], [theirs.gate_dnn_final_layer[task]])
+        final = theirs.tower_dnn_final_layer[task]
+        peers.copy_linears(ours.towers[domain], [*theirs.tower_dnn[task].linears, final])
+    x, batch = peers.same_rows(domains=DOMAINS)
+    peers.assert_same_logits(ours(batch), theirs(x).gather(1, batch.domain[:, None])[:, 0])
