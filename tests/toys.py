@@ -47,7 +47,7 @@ TINY: dict[str, dict[str, Any]] = {
     "pnn": {"embedding_dim": 8, "hidden": (16,)},
     "sar_net": {"embedding_dim": 8, "expert_hidden": (16,), "hidden": (8,)},
     "shared_bottom": {"embedding_dim": 8, "bottom_hidden": (16,), "tower_hidden": (8,)},
-    "star": {"embedding_dim": 8},
+    "star": {"embedding_dim": 8, "hidden": (16, 8), "auxiliary_hidden": (16,)},
     "xdeepfm": {"embedding_dim": 8, "hidden": (16,)},
     "uni_ctr": {"backbone": "tiny-bert", "tower": (16, 8), "max_length": 96},
 }

@@ -91,7 +91,7 @@ def _sample(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
-    """Of one forward pass, on tensors without data; None where a model cannot run on such."""
+    """Of one forward pass, on tensors without data; None where a model cannot run on such, or has no rows."""
     total = 0
     # Tensors that are known to be fake, so that no library looks at their values.
     fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -104,7 +104,7 @@ def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
     except Exception as error:
         _log.info("no FLOPs for %s: %s", type(model).__name__, error)
         return None
-    return total / len(sample)
+    return total / len(sample) if len(sample) else None
 
 
 def _total_flops(per_row: float | None, trained_share: float, rows: dict[str, int], epochs: int) -> float | None:

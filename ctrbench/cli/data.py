@@ -41,7 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     prepare.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
     add_source_options(prepare, "an option of the source or of the preparation (window, split, middle, …)")
     for key, metavar, text in (
-        ("split", "RULE", "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones"),
+        (
+            "split",
+            "RULE",
+            "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones",
+        ),
         ("seed", "N", "of a random split; of a dataset that is made to order, which data is made"),
     ):
         short = f"{text}; short for `-o {key}={metavar}`"

@@ -3,10 +3,6 @@
 Needs pytest, which `ctrbench` itself does not.
 """
 
-import pytest
-
-pytest.register_assert_rewrite("ctrbench.testing.models")
-
-from ctrbench.testing.models import ModelTests  # noqa: E402 - its asserts are rewritten when it is imported
+from ctrbench.testing.models import ModelTests
 
 __all__ = ["ModelTests"]

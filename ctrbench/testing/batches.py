@@ -51,12 +51,6 @@ def padded(batch: Batch, features: Mapping[str, Tensor | Ragged], extra: int) ->
     return replace(batch, x=x)
 
 
-def without_histories(batch: Batch, histories: Sequence[str], width: int) -> Batch:
-    """The same rows, each history empty and `width` places of padding wide."""
-    nothing = torch.zeros(len(batch), width, dtype=torch.int64)
-    return replace(batch, x={**batch.x, **dict.fromkeys(histories, nothing)})
-
-
 def clone(batch: Batch) -> Batch:
     """The same values in tensors of their own."""
     x = {key: value.clone() for key, value in batch.x.items()}

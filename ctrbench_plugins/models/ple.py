@@ -1,4 +1,4 @@
-"""PLE: experts of each domain beside shared ones, mixed level by level (Tang et al., RecSys 2020, 3383313.3412236)."""
+"""PLE: each domain's experts beside shared ones, level by level (Tang et al., RecSys 2020, 10.1145/3383313.3412236)."""
 
 from __future__ import annotations
 

@@ -83,14 +83,14 @@ class SARNet(CTRModel):
 
     Debiasing: an expert is a main net M_i plus a bias net B_i of the fairness coefficient c of the row's item and
     domain; the paper also weights the row's loss with c, and takes the bias nets away before serving. Amazon's and
-    MovieLens' rows know no manual intervention, so c is 1 throughout: the loss is unweighted, and any bias net is
-    one learned number per expert, hence linear here. It joins the logit, as in the paper, whose experts are linear,
-    and not the experts' outputs, which the classifier has to read alike in training and at eval. What falls away
-    at eval is then a gated mean of numbers that start at 0, while the whole main network learns the level.
+    MovieLens' rows know no manual intervention, so c is 1 throughout: the loss is unweighted, and a bias net can only
+    be one learned number per expert, hence it is linear. Here it joins the logit, not the main nets' outputs, which
+    the classifier must find alike in training and at eval: what falls away at eval is a gated mean of numbers that
+    start at 0, while the far larger main network learns the level of the labels.
 
     Readings: histories carry no domain of their own, so a^s compares the items themselves with the row's domain.
-    No batch normalisation, which would couple rows. The Uni-CTR paper's "2 shared and 6 specific" experts are taken
-    as 2 for each of its three domains; its MLP 1024-512 is the classifier, which all domains share.
+    There is no batch normalisation, which would couple rows. The Uni-CTR paper's 2 shared and 6 specific experts are
+    read as 2 for each of its three domains, its MLP 1024-512 as a classifier that all domains share.
     """
 
     category = "multi_domain"

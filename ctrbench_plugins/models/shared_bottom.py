@@ -10,8 +10,8 @@ from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, PerDomain
 class SharedBottom(CTRModel):
     """logit = tower_d(bottom(x)): hard parameter sharing, with domains as tasks.
 
-    It is equation 1 of the MMoE paper (Ma et al., KDD 2018), which gave it the name. x is the concatenation of all
-    fields' embeddings. A row visits only its own domain's tower. Sizes are those of the Uni-CTR paper (Section V-A4).
+    Equation 1 of the MMoE paper (Ma et al., KDD 2018). x is the concatenation of all fields' embeddings. A row visits
+    only its own domain's tower. Sizes are those of the Uni-CTR paper (Section V-A4).
     """
 
     category = "multi_domain"

@@ -6,6 +6,7 @@ import torch
 from ctrbench.bench.estimate import Estimate, estimate
 from ctrbench.bench.execute import execute
 from tests.bench.test_execute import planned
+from tests.toys import write_toy
 
 
 @pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])
@@ -41,3 +42,9 @@ def test_every_batch_of_the_sample_is_counted(toy, monkeypatch):
     whole = estimate(planned(toy, "mmoe"), toy).flops
     monkeypatch.setattr("ctrbench.bench.estimate._BATCH", 8)
     assert estimate(planned(toy, "mmoe"), toy).flops == pytest.approx(whole, rel=0.01)
+
+
+def test_a_domain_without_train_rows_has_no_flops(tmp_path):
+    """As a genre of MovieLens with a single row, whose only split is the test split."""
+    data = write_toy(tmp_path / "toy", train=0)
+    assert estimate(planned(data, "deepfm"), data).flops is None

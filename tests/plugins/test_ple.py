@@ -139,7 +139,7 @@ def test_the_last_levels_experts_meet_only_rows_of_their_own_domain(levels):
     assert seen == {domain: len(rows) for domain, rows in batch.by_domain()}
 
 
-def test_a_domain_with_more_than_the_other_domains_is_not_an_index_error():
+def test_four_domains_are_four_domains():
     """The published code built three tasks for four scenarios."""
     domains = ("a", "b", "c", "d")
     ours = PLE(PLE.Config(levels=2), peers.INFO, domains)

@@ -1,0 +1,203 @@
+"""What tests of models are made of: steps, states, and checks whose failures are sentences."""
+
+from __future__ import annotations
+
+def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """A test whose failure, whatever it is, says which promise was broken (its docstring) and how to mend it."""
+
+    def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
+        @wraps(test)
+        def kept(self: Any) -> None:
+            try:
+                test(self)
+            except PluginError:  # nothing is known of a model that cannot be imported
+                raise
+            except Exception as fault:
+                name = self.model if isinstance(self.model, str) else self.model.__name__
+                broken = " ".join(str(test.__doc__).split())
+                found = str(fault) if isinstance(fault, AssertionError) else f"{type(fault).__name__}: {fault}"
+                raise AssertionError(
+                    f"{name} breaks a promise: {broken}\nTo mend it: {mend}\nWhat happened: {found}"
+                ) from fault
+
+        return kept
+
+    return decorate
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def enliven(model: CTRModel) -> None:
+    """Move every trainable parameter by a random amount that suits its width; padding stays zero."""
+    with seeded(4):
+        for parameter in (p for p in model.parameters() if p.requires_grad):
+            width = parameter[0].numel() if parameter.ndim > 1 else 1
+            parameter.add_(torch.randn_like(parameter), alpha=min(0.3, width**-0.5))
+    for module in model.modules():
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            module.weight[module.padding_idx] = 0.0
+
+
+def learn(
+    model: CTRModel,
+    batch: Batch,
+    steps: int = 1,
+    optimizer: str = "adamw",
+    optimizers: Sequence[Optimizer] | None = None,
+) -> Sequence[Optimizer]:
+    """Some steps; with the optimisers of earlier steps, their momentum goes on."""
+    config = TrainConfig.model_validate({"optimizer": optimizer, "weight_decay": 0.1, "lr": 0.002})
+    optimizers = optimizers or build_optimizers(model.parameter_groups(), config)
+    model.train()
+    with torch.enable_grad(), seeded(3):
+        for _ in range(steps):
+            model.loss(batch).backward()
+            for one in optimizers:
+                one.step()
+                one.zero_grad(set_to_none=True)
+    return optimizers
+
+
+def heads(model: CTRModel) -> list[str]:
+    """Every head there is."""
+    return ["own", "mean", *(["general"] if model.has_general_head else []), *model.domains]
+
+
+def eval_logits(model: CTRModel, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return model.eval().logits(batch, heads)
+
+
+def state(model: CTRModel) -> dict[str, Tensor]:
+    """A copy of every parameter and buffer."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def add(model: CTRModel, domain: str) -> list[torch.nn.Parameter]:
+    with seeded(5):
+        return model.add_domain(domain)
+
+
+def assert_still(model: CTRModel, state: Mapping[str, Tensor], batch: Batch, logits: Mapping[str, Tensor]) -> None:
+    """These weights and logits are what they were; there may be others."""
+    now = model.state_dict()
+    assert_same({name: now[name] for name in state if name in now}, state)
+    assert_same(eval_logits(model, batch, list(logits)), logits)
+
+
+def through_file(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What safetensors makes of a state."""
+    return load_bytes(save_bytes({name: tensor.detach().clone().contiguous() for name, tensor in state.items()}))
+
+
+def parts(model: CTRModel) -> dict[str, PerDomain]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, PerDomain)}
+
+
+def own(model: CTRModel, domain: str) -> dict[str, Tensor]:
+    """A copy of the parameters and buffers that belong to a domain."""
+    every = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return {name: every[name].detach().clone() for name in own_names(model, domain)}
+
+
+def own_names(model: CTRModel, domain: str) -> set[str]:
+    networks = {id(part[domain]) for part in parts(model).values() if domain in part}
+    prefixes = tuple(f"{name}." for name, module in model.named_modules() if id(module) in networks)
+    every = [*dict(model.named_parameters()), *dict(model.named_buffers())]
+    return {name for name in every if name.startswith(prefixes)} if prefixes else set()
+
+
+def dead(parameter: Tensor) -> bool:
+    grad = parameter.grad
+    return grad is None or not (grad.coalesce().values() if grad.is_sparse else grad).abs().sum() > 0
+
+
+def changed(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in before if not torch.equal(now[name], before[name])]
+
+
+def assert_none(names: Sequence[str], what: str) -> None:
+    assert not names, f"{what}: {', '.join(names)}"
+
+
+def assert_names(message: str, *names: str) -> None:
+    """An error must say these words."""
+    assert_none([name for name in names if name not in message], f"{message!r} does not say")
+
+
+def assert_same(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
+    """Bitwise, by name."""
+    assert_none(sorted(now.keys() ^ before.keys()), "there before or after only")
+    assert_none(changed(now, before), "changed")
+
+
+def assert_near(now: Tensor, expected: Tensor) -> None:
+    assert_close(now, expected, atol=1e-5, rtol=1e-4)
+
+
+def assert_logits(logits: Tensor, count: int) -> None:
+    assert logits.shape == (count,), f"shape {tuple(logits.shape)}, not ({count},)"
+    assert logits.is_floating_point(), f"logits of type {logits.dtype}"
+    assert logits.isfinite().all(), "logits that are not finite"
+
+
+def assert_finite(model: CTRModel, loss: Tensor) -> None:
+    assert loss.isfinite(), f"the loss is {loss}"
+    grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    values = {name: grad.coalesce().values() if grad.is_sparse else grad for name, grad in grads.items()}
+    assert_none([name for name, grad in values.items() if not grad.isfinite().all()], "a gradient that is not finite")
+
+
+def assert_works(model: CTRModel, batch: Batch) -> None:
+    """The model trains on the batch, and scores it."""
+    loss = model.train().loss(batch)
+    loss.backward()
+    assert_finite(model, loss)
+    model.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        assert_logits(model.eval()(batch), len(batch))
+
+
+def refused(error: type[Exception], call: Callable[[], object]) -> str:
+    """The message of the error that the call must raise."""
+    try:
+        call()
+    except error as fault:
+        return str(fault)
+    raise AssertionError(f"{error.__name__} was not raised")
+
+
+@contextmanager
+def other_generators_untouched() -> Iterator[None]:
+    """Fails where the state of `random` or `numpy.random` is another at the end, and puts it back."""
+    python, numpy = random.getstate(), np.random.get_state(legacy=True)
+    try:
+        yield
+        same = random.getstate() == python and str(np.random.get_state(legacy=True)) == str(numpy)
+        assert same, "the random state of Python or numpy was touched"
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+class IdsToFloats(TorchDispatchMode):
+    """Refuses operations that make floating-point numbers of ids alone; looking ids up in a table is none."""
+
+    def __init__(self, ids: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.storages = {tensor.untyped_storage().data_ptr() for tensor in ids}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        from_ids = any(leaf.untyped_storage().data_ptr() in self.storages for leaf in given)
+        made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+        if from_ids and made and not any(leaf.is_floating_point() for leaf in given):
+            raise AssertionError(f"{func} makes floating-point numbers of ids")
+        return out
