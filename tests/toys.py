@@ -41,7 +41,7 @@ TINY: dict[str, dict[str, Any]] = {
     "dffm": {"embedding_dim": 8, "micro_hidden": (8,), "hidden": (16,), "final_hidden": (8,)},
     "dien": {"embedding_dim": 8, "hidden": (16,)},
     "fibinet": {"embedding_dim": 8, "hidden": (16,)},
-    "inttower": {"embedding_dim": 8},
+    "inttower": {"embedding_dim": 8, "hidden": (16, 12), "head_dim": 4},
     "mmoe": {"embedding_dim": 8, "expert_hidden": (16,), "tower_hidden": (8,)},
     "ple": {"embedding_dim": 8, "expert_hidden": (16,), "tower_hidden": (8,)},
     "pnn": {"embedding_dim": 8, "hidden": (16,)},

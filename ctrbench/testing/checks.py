@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_bytes, save as save_bytes
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ctrbench.errors import PluginError
+from ctrbench.features.batch import Batch
+from ctrbench.models.contract import CTRModel
+from ctrbench.models.per_domain import PerDomain
+from ctrbench.training.config import TrainConfig
+from ctrbench.training.optim import build_optimizers
+
+
 def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """A test whose failure, whatever it is, says which promise was broken (its docstring) and how to mend it."""
 
     def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
         @wraps(test)
         def kept(self: Any) -> None:
+            __tracebackhide__ = True
             try:
                 test(self)
             except PluginError:  # nothing is known of a model that cannot be imported
@@ -27,6 +51,7 @@ def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
+    """Torch draws from this seed inside, and goes on as if nothing had been drawn outside."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
@@ -64,22 +89,24 @@ def learn(
     return optimizers
 
 
-def heads(model: CTRModel) -> list[str]:
+def all_heads(model: CTRModel) -> list[str]:
     """Every head there is."""
     return ["own", "mean", *(["general"] if model.has_general_head else []), *model.domains]
 
 
 def eval_logits(model: CTRModel, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
+    """Logits by head, in eval mode."""
     with torch.no_grad():
         return model.eval().logits(batch, heads)
 
 
-def state(model: CTRModel) -> dict[str, Tensor]:
+def copied_state(model: CTRModel) -> dict[str, Tensor]:
     """A copy of every parameter and buffer."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def add(model: CTRModel, domain: str) -> list[torch.nn.Parameter]:
+def add_domain(model: CTRModel, domain: str) -> list[torch.nn.Parameter]:
+    """A new domain, with weights of the same seed each time."""
     with seeded(5):
         return model.add_domain(domain)
 
@@ -96,33 +123,39 @@ def through_file(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return load_bytes(save_bytes({name: tensor.detach().clone().contiguous() for name, tensor in state.items()}))
 
 
-def parts(model: CTRModel) -> dict[str, PerDomain]:
+def domain_parts(model: CTRModel) -> dict[str, PerDomain]:
+    """All that the model keeps per domain, by name."""
     return {name: module for name, module in model.named_modules() if isinstance(module, PerDomain)}
 
 
-def own(model: CTRModel, domain: str) -> dict[str, Tensor]:
+def own_state(model: CTRModel, domain: str) -> dict[str, Tensor]:
     """A copy of the parameters and buffers that belong to a domain."""
     every = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: every[name].detach().clone() for name in own_names(model, domain)}
 
 
 def own_names(model: CTRModel, domain: str) -> set[str]:
-    networks = {id(part[domain]) for part in parts(model).values() if domain in part}
+    """Names of the parameters and buffers that belong to a domain."""
+    networks = {id(part[domain]) for part in domain_parts(model).values() if domain in part}
     prefixes = tuple(f"{name}." for name, module in model.named_modules() if id(module) in networks)
     every = [*dict(model.named_parameters()), *dict(model.named_buffers())]
     return {name for name in every if name.startswith(prefixes)} if prefixes else set()
 
 
-def dead(parameter: Tensor) -> bool:
-    grad = parameter.grad
-    return grad is None or not (grad.coalesce().values() if grad.is_sparse else grad).abs().sum() > 0
+def is_zero(grad: Tensor | None) -> bool:
+    """Whether nothing would be learned from this gradient."""
+    if grad is None:
+        return True
+    return not (grad.coalesce().values() if grad.is_sparse else grad).count_nonzero()
 
 
 def changed(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that are not bitwise what they were."""
     return [name for name in before if not torch.equal(now[name], before[name])]
 
 
 def assert_none(names: Sequence[str], what: str) -> None:
+    """There must be nothing in this list."""
     assert not names, f"{what}: {', '.join(names)}"
 
 
@@ -138,16 +171,19 @@ def assert_same(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None
 
 
 def assert_near(now: Tensor, expected: Tensor) -> None:
+    """Equal but for the order of additions."""
     assert_close(now, expected, atol=1e-5, rtol=1e-4)
 
 
 def assert_logits(logits: Tensor, count: int) -> None:
+    """One finite number per row."""
     assert logits.shape == (count,), f"shape {tuple(logits.shape)}, not ({count},)"
     assert logits.is_floating_point(), f"logits of type {logits.dtype}"
     assert logits.isfinite().all(), "logits that are not finite"
 
 
 def assert_finite(model: CTRModel, loss: Tensor) -> None:
+    """Loss and gradients after `backward`."""
     assert loss.isfinite(), f"the loss is {loss}"
     grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     values = {name: grad.coalesce().values() if grad.is_sparse else grad for name, grad in grads.items()}
@@ -164,10 +200,10 @@ def assert_works(model: CTRModel, batch: Batch) -> None:
         assert_logits(model.eval()(batch), len(batch))
 
 
-def refused(error: type[Exception], call: Callable[[], object]) -> str:
+def refused(error: type[Exception], call: Callable[..., object], *args: Any, **options: Any) -> str:
     """The message of the error that the call must raise."""
     try:
-        call()
+        call(*args, **options)
     except error as fault:
         return str(fault)
     raise AssertionError(f"{error.__name__} was not raised")
@@ -179,14 +215,14 @@ def other_generators_untouched() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state(legacy=True)
     try:
         yield
-        same = random.getstate() == python and str(np.random.get_state(legacy=True)) == str(numpy)
-        assert same, "the random state of Python or numpy was touched"
+        assert random.getstate() == python, "the state of Python's `random` was touched"
+        np.testing.assert_equal(np.random.get_state(legacy=True), numpy, "the state of `numpy.random` was touched")
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
 
 
-class IdsToFloats(TorchDispatchMode):
+class NoFloatsFromIds(TorchDispatchMode):
     """Refuses operations that make floating-point numbers of ids alone; looking ids up in a table is none."""
 
     def __init__(self, ids: Sequence[Tensor]) -> None:

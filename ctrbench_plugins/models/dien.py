@@ -41,14 +41,14 @@ class DIEN(CTRModel):
 
     Interest extractor: h_1, ..., h_T = GRU(e of the history's items, oldest first). Interest evolution: a_t =
     softmax over t of h_t' W e_item, and h' = AUGRU(h, a). Padding has a_t = 0, so h' is the state after the last
-    item, and zero for an empty history. The fields' embeddings include the history's mean, as in the authors' code
-    (github.com/mouna99/dien); the paper lists only user, item and context.
+    item, and zero for an empty history. The fields' embeddings include the history's mean, as the sum stands in the
+    authors' code (github.com/mouna99/dien); the paper lists user, item and context only.
 
     Auxiliary loss: binary cross-entropy of whether e_{t+1} follows h_t, against an item n that does not:
-    -log p(h_t, e_{t+1}) - log(1 - p(h_t, e_n)), summed and divided by the number of pairs (t, t + 1), added in `loss`
-    with the authors' weight 1. p is their network of 100 and 50 sigmoid units over [h; e]; their batch normalisation
-    is left out. n is drawn from all items in the batch's histories, so that negatives are as popular and from the
-    same domains as what they are told from; where it is the next item itself, the term is left out.
+    -log p(h_t, e_{t+1}) - log(1 - p(h_t, e_n)), the mean over all pairs (t, t + 1), added in `loss` with the authors'
+    weight 1. (The paper sums over t; the authors' mean counts padding, too.) p is their network of 100 and 50 sigmoid
+    units over [h; e], without its batch normalisation. n is drawn from all items in the batch's histories, so that it
+    is as popular, and of the same domains, as what it is told from; where it is the next item itself, it is left out.
     """
 
     category = "single_domain"

@@ -128,11 +128,10 @@ def info_nce(users: Tensor, items: Tensor, ids: Tensor, positive: Tensor, temper
     j runs over i and the positive rows of other items. Users and items (B, k), item ids and positive (B,). Zero, not
     NaN, where no or one row is positive.
     """
-    similarity = functional.normalize(users, dim=1) @ functional.normalize(items, dim=1).T  # (B, B)
-    scores = similarity.float() / temperature
+    scores = functional.normalize(users, dim=1) / temperature @ functional.normalize(items, dim=1).T  # (B, B)
     rivals = positive & (ids[:, None] != ids)
-    compared = scores.masked_fill(~rivals.fill_diagonal_(True), float("-inf")).logsumexp(1)
-    return ((compared - scores.diagonal()) * positive).sum() / positive.sum().clamp(min=1)
+    compared = scores.float().masked_fill(~rivals.fill_diagonal_(True), float("-inf"))
+    return -(compared.log_softmax(1).diagonal() * positive).sum() / positive.sum().clamp(min=1)
 
 
 def _names(features: FeatureInfo, places: list[int]) -> str:

@@ -9,7 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrbench.api import Batch, CTRModel, DomainVector, FeatureInfo, FieldEmbedding, PerDomain, Rate, Size, Sizes, mlp
+from ctrbench.api import (
+    Batch,
+    CTRModel,
+    DomainVector,
+    Dropout,
+    FeatureInfo,
+    FieldEmbedding,
+    PerDomain,
+    Rate,
+    Size,
+    Sizes,
+    mlp,
+)
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -49,7 +61,7 @@ class DomainNetwork(StarParameters):
 
     def __init__(self, sizes: Sequence[int], dropout: float) -> None:
         super().__init__(sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.register_buffer("mean", torch.zeros(sizes[0]))
         self.register_buffer("variance", torch.ones(sizes[0]))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))

@@ -1,0 +1,73 @@
+"""AutoInt: fields attend to fields (Song et al., CIKM 2019, arXiv 1810.11921)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, mlp
+
+
+class AutoInt(CTRModel):
+    """logit = b + w' concat_m e_m, with e_m the fields after the last interacting layer  (equation 9).
+
+    With `deep`, an MLP over the embeddings adds its logit: the paper's AutoInt+ (Section 5.5). That is the default,
+    since the Uni-CTR paper gives every single-domain model its MLP. Neither has a linear term. Layers, heads and the
+    width of each head are the paper's (Section 5.1.4). Dropout is the MLP's; the paper has none in the attention.
+    """
+
+    category = "single_domain"
+
+    class Config(CTRModel.Config):
+        """Sizes of embeddings, interacting layers and MLP; `head_dim` is the width of one head."""
+
+        embedding_dim: Size = 32
+        layers: Size = 3
+        heads: Size = 2
+        head_dim: Size = 32
+        deep: bool = True
+        hidden: Sizes = (512, 256, 128)
+        dropout: Rate = 0.3
+
+    def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
+        super().__init__(config, features, domains)
+        fields, width = len(features.names), config.heads * config.head_dim
+        self.embedding = FieldEmbedding(features, config.embedding_dim)
+        self.interacting = nn.Sequential(
+            *(
+                InteractingLayer(width if layer else config.embedding_dim, config.heads, config.head_dim)
+                for layer in range(config.layers)
+            )
+        )
+        self.output = nn.Linear(fields * width, 1)
+        deep_sizes = (fields * config.embedding_dim, *config.hidden)
+        self.mlp = mlp(deep_sizes, config.dropout, out=1) if config.deep else None
+
+    def forward(self, batch: Batch) -> Tensor:
+        """(B,) logits; every domain shares one head."""
+        embedded = self.embedding(batch)  # (B, F, d)
+        interacted = self.interacting(embedded)  # (B, F, H d')
+        logit = self.output(interacted.flatten(1))[:, 0]
+        return logit if self.mlp is None else logit + self.mlp(embedded.flatten(1))[:, 0]
+
+
+class InteractingLayer(nn.Module):
+    """e'_m = ReLU(concat_h(sum_k a^h_mk W_V^h e_k) + W_Res e_m), a^h_mk = softmax_k <W_Q^h e_m, W_K^h e_k>.
+
+    (B, F, w) to (B, F, H d')  (equations 5 to 8). d' = 32 is each head's own width: W_Q^h is d' x d and W_Res is
+    H d' x d; in the authors' code, two heads of 32 are blocks of 64. The products are not scaled, and the
+    projections have neither bias nor ReLU, as in the paper; the authors' code scales them, has both and normalises.
+    """
+
+    def __init__(self, width: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project = nn.Linear(width, 4 * heads * head_dim, bias=False)  # W_Q, W_K, W_V, W_Res in one product
+
+    def forward(self, fields: Tensor) -> Tensor:
+        """Fields (B, F, w) to (B, F, H d')."""
+        *projected, residual = self.project(fields).chunk(4, dim=-1)  # each (B, F, H d')
+        query, key, value = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in projected)  # (B, H, F, d')
+        combined = functional.scaled_dot_product_attention(query, key, value, scale=1.0)  # (B, H, F, d')
+        return torch.relu(combined.transpose(1, 2).flatten(2) + residual)
