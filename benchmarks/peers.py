@@ -134,6 +134,12 @@ def _history(history: Any, start: int) -> dict[str, np.ndarray]:
     return {"hist_item": items.numpy(), "neg_hist_item": negatives.numpy(), "seq_length": lengths.numpy()}
 
 
+def alike(name: str, dim: int) -> dict[str, Any]:
+    """Differences from our config for embeddings of `dim` and sizes that the peer can have, too."""
+    heads = 2
+    return {"embedding_dim": dim, **({"heads": heads, "head_dim": dim // heads} if name == "autoint" else {})}
+
+
 def id_models() -> list[str]:
     """The names of all registered models that are no language models."""
     names = registry.names("models")

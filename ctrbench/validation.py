@@ -9,6 +9,7 @@ from ctrbench.registry import suggest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
 
 
 def parse_value(text: str) -> Any:
@@ -35,10 +36,22 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         return f"unknown key {key!r} in {where}.{suggest(str(location[-1]), known)}"
     if fault["type"] == "missing":
         return f"the key {key!r} is missing in {where}"
-    message = fault["msg"].removeprefix("Value error, ")
+    value = fault["input"]
     if fault["type"] == "value_error":
-        return f"{key + ': ' if key else ''}{message} (in {where})"
-    return f"{key} in {where}: {message[0].lower()}{message[1:]}, not {fault['input']!r}"
+        message = fault["msg"].removeprefix("Value error, ")
+        told = not key or isinstance(value, dict) or repr(value) in message
+        return f"{key + ': ' if key else ''}{message}{'' if told else f', not {value!r}'} (in {where})"
+    return f"{key} in {where}: {_allowed(fault)}, not {value!r}"
+
+
+def _allowed(fault: ErrorDetails) -> str:
+    """What may stand where the fault is, in words for those who write TOML."""
+    if fault["type"] in ("tuple_type", "list_type"):
+        return "input should be a list, as in [16, 8]"
+    if fault["type"] == "too_short":
+        least = fault["ctx"]["min_length"]
+        return f"the list should have at least {least} item{'s' if least > 1 else ''}"
+    return fault["msg"][0].lower() + fault["msg"][1:]
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

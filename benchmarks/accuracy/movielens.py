@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from ctrbench import registry
-from ctrbench.benchmarks.peers import PEERS, Arrays, build_peer, fit_peer, id_models
+from ctrbench.benchmarks.peers import PEERS, Arrays, alike, build_peer, fit_peer, id_models
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.evaluation.metrics import auc
@@ -36,7 +36,7 @@ from ctrbench.training.fit import fit
 
 FIELDS = ("user", "item", "age", "gender", "occupation", "zip", "genre")
 """What a peer can read, too: ids only."""
-CONFIG = {"embedding_dim": 16}
+DIM = 16
 TRAIN = TrainConfig(epochs=50, patience=3, batch_size=2048, lr=1e-3)
 SPLITS = ("train", "valid", "test")
 
@@ -101,7 +101,7 @@ def spread(values: Sequence[float]) -> str:
 def measure(name: str, prepared: Sequence[tuple[int, PreparedDataset]], train: TrainConfig) -> dict[str, list[float]]:
     """Test AUCs of our model and, where there is one, of its peer; one for each seed."""
     kind = registry.load("models", name)
-    config, found = kind.Config(**CONFIG), {"ours": [], "peer": []}
+    config, found = kind.Config(**alike(name, DIM)), {"ours": [], "peer": []}
     single = kind.category == "single_domain"
     fields = (*FIELDS, "history") if kind.needs_history else FIELDS
     for seed, data in prepared:

@@ -21,7 +21,7 @@ import torch
 
 from ctrbench import registry
 from ctrbench.api import FeatureInfo, Ragged
-from ctrbench.benchmarks.peers import PEERS, Arrays, build_peer, fit_peer, id_models
+from ctrbench.benchmarks.peers import PEERS, Arrays, alike, build_peer, fit_peer, id_models
 from ctrbench.features.loader import Rows
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.fit import fit
@@ -80,7 +80,7 @@ def beside_peers(names: Sequence[str], sizes: Mapping[str, int], dim: int, steps
     print(f"{'model':<14} {'rows/s':>10} {'peer rows/s':>12} {'ratio':>7}", flush=True)
     for name in names:
         kind = registry.load("models", name)
-        config = kind.Config(embedding_dim=dim)
+        config = kind.Config(**alike(name, dim))
         mine = our_rate(kind, config, sizes, steps)
         if name not in PEERS:
             print(f"{name:<14} {mine:>10,.0f} {'-':>12} {'-':>7}", flush=True)
@@ -95,7 +95,7 @@ def growth(names: Sequence[str], steps: int) -> None:
     print(f"{'model':<14} {'ms/step':>10} {'10x the ids':>12} {'ratio':>7}", flush=True)
     for name in names:
         kind = registry.load("models", name)
-        config = kind.Config(embedding_dim=32)
+        config = kind.Config(**alike(name, 32))
         small, large = (BATCH / our_rate(kind, config, sizes, steps) * 1e3 for sizes in (LARGE, larger))
         print(f"{name:<14} {small:>10.1f} {large:>12.1f} {large / small:>7.2f}", flush=True)
 

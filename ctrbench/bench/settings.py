@@ -72,8 +72,8 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, Differences]:
 
 
 def _where(location: tuple[int | str, ...], layers: Sequence[Layer]) -> str:
-    """The last layer that sets the key (or its nearest parent that is set)."""
+    """The last layer that sets the key (or its nearest parent that is set); for no key, the last that sets any."""
     for where, mapping in reversed(layers):
-        if location and location[0] in mapping:
+        if mapping and (not location or location[0] in mapping):
             return where
     return layers[-1][0] if layers else "the settings"

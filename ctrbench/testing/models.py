@@ -15,7 +15,7 @@ from unittest.mock import patch
 import polars as pl
 import pytest
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -440,14 +440,14 @@ class ModelTests:
         load_trained(other, checks.through_file(trained_state(model)))
         checks.assert_same(checks.eval_logits(other, batch, ["own"]), logits)
 
-    @promise("use fields that JSON can hold, with exact types; derive `Config` from `CTRModel.Config`.")
+    @promise("give every field a default and an exact type that JSON can hold; derive `Config` from `CTRModel.Config`.")
     def test_settings_go_through_json(self) -> None:
-        """A `Config` is the same after a way through JSON, and refuses a key that it does not know."""
-        config: BaseModel = self.settings()
-        kind = type(config)
-        there_and_back = kind.model_validate(json.loads(json.dumps(config.model_dump(mode="json"))))
-        assert there_and_back == config, f"{config!r} became {there_and_back!r}"
-        assert kind.model_validate_json(config.model_dump_json()) == config, "its JSON says something else"
+        """A `Config` has defaults, is the same after a way through JSON, and refuses a key that it does not know."""
+        kind = self.kind().Config
+        for config in (kind(), self.settings()):
+            there_and_back = kind.model_validate(json.loads(json.dumps(config.model_dump(mode="json"))))
+            assert there_and_back == config, f"{config!r} became {there_and_back!r}"
+            assert kind.model_validate_json(config.model_dump_json()) == config, "its JSON says something else"
         checks.assert_names(checks.refused(ValidationError, kind, **self.config, no_such_key=1), "no_such_key")
 
     @promise("return all that `fit` learned from the featurizer's `state`, as JSON values; read it in `load_state`.")

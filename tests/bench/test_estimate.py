@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ctrbench import registry
 from ctrbench.bench.estimate import Estimate, estimate
 from ctrbench.bench.execute import execute
 from tests.bench.test_execute import planned
@@ -18,6 +19,11 @@ def test_parameters_and_steps_are_those_of_the_run(toy, tmp_path, name):
     assert guess.flops > 0
     assert guess.seconds > 0
     assert guess.download_bytes == 0
+
+
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_the_flops_of_every_model_are_known(toy, name):
+    assert estimate(planned(toy, name), toy).flops > 0
 
 
 def test_flops_of_a_linear_stack_are_counted(toy):

@@ -1,5 +1,5 @@
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ctrbench.bench.settings import Differences, merge, parse_overrides, resolve
 from ctrbench.errors import ConfigError
@@ -48,6 +48,40 @@ def test_an_unknown_nested_key_gets_the_nearest_nested_key(settings):
 def test_a_wrong_value_names_key_place_and_value():
     with pytest.raises(ConfigError, match=r"^lora\.rank in the table: input should be .* not 'four'$"):
         resolve(Outer, [("the table", {"lora": {"rank": "four"}}), ("--set", {})])
+
+
+class Strict(BaseModel):
+    sizes: tuple[int, ...] = Field((4,), min_length=1)
+    dim: int = 4
+    heads: int = 2
+
+    @field_validator("heads")
+    @classmethod
+    def _even(cls, heads):
+        if heads % 2:
+            raise ValueError("heads must be even")
+        return heads
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.dim % self.heads:
+            raise ValueError(f"heads {self.heads} must divide dim {self.dim}")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"sizes": 8}, "sizes in the table: input should be a list, as in [16, 8], not 8"),
+        ({"sizes": []}, "sizes in the table: the list should have at least 1 item, not []"),
+        ({"heads": 3}, "heads: heads must be even, not 3 (in the table)"),
+        ({"dim": 3}, "heads 2 must divide dim 3 (in the table)"),
+    ],
+)
+def test_a_fault_says_what_is_allowed_and_what_was_given(settings, sentence):
+    with pytest.raises(ConfigError) as caught:
+        resolve(Strict, [("the class", {}), ("the table", settings), ("--set", {})])
+    assert str(caught.value) == sentence
 
 
 def test_overrides_are_toml_values_by_model():

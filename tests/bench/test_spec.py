@@ -72,7 +72,7 @@ def test_a_table_is_named_by_its_file(tmp_path):
     ("line", "message"),
     [
         ('modles = ["one"]', "unknown key 'modles' in mine.toml. Did you mean 'models'?"),
-        ("seeds = 'all'", "seeds in mine.toml: input should be a valid tuple, not 'all'"),
+        ("seeds = 'all'", "seeds in mine.toml: input should be a list, as in [16, 8], not 'all'"),
         (
             "[settings.one]\nconfg = {}",
             "unknown key 'settings.one.confg' in mine.toml. Did you mean 'config'?",

@@ -52,7 +52,7 @@ def test_logit_is_the_equation(deep):
 
 def test_every_layer_keeps_a_residual_and_a_relu():
     """Without attention's values, a layer is ReLU(W_Res e): nothing is lost, and nothing negative goes on."""
-    model, featurizer = build("autoint")
+    model, _ = build("autoint")
     fields = torch.randn(6, len(model.features.names), 8)
     for layer in model.interacting:
         with torch.no_grad():
@@ -95,7 +95,7 @@ def test_logits_are_those_of_deepctr_torch_with_the_same_weights(deep):
             table.weight.zero_()  # the paper has no linear term
         for layer, other in zip(ours.interacting, theirs.int_layers, strict=True):
             for weight in other.parameters():
-                weight.normal_(std=0.5)
+                weight.normal_()
             parts = (other.W_Query, other.W_key, other.W_Value, other.W_Res)
             layer.project.weight.copy_(torch.cat([part.T for part in parts]))
         ours.output.weight.copy_(theirs.dnn_linear.weight[:, :interacted])

@@ -19,4 +19,4 @@ class DomainVector(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """(n, ...) rows of this domain to (n, d)."""
-        return self.vector.expand(len(rows), -1)
+        return self.vector.repeat(len(rows), 1)
