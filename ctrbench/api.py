@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         FieldEmbedding as FieldEmbedding,
     )
     from ctrbench.models.layers.mixture import (
+        Experts as Experts,
         mixture as mixture,
     )
     from ctrbench.models.layers.mlp import (
@@ -114,6 +115,7 @@ _WHERE = {
     "DatasetSource": "ctrbench.data.source:DatasetSource",
     "DomainVector": "ctrbench.models.layers.domain:DomainVector",
     "Dropout": "ctrbench.models.layers.dropout:Dropout",
+    "Experts": "ctrbench.models.layers.mixture:Experts",
     "FeatureInfo": "ctrbench.features.featurizer:FeatureInfo",
     "Featurizer": "ctrbench.features.featurizer:Featurizer",
     "Field": "ctrbench.data.source:Field",

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, PerDomain, Rate, Size, Sizes, mixture, mlp
+from ctrbench.api import (
+    Batch,
+    CTRModel,
+    Experts,
+    FeatureInfo,
+    FieldEmbedding,
+    PerDomain,
+    Rate,
+    Size,
+    Sizes,
+    mixture,
+    mlp,
+)
 
 
 class MMOE(CTRModel):
@@ -32,13 +43,12 @@ class MMOE(CTRModel):
         width = len(features.names) * config.embedding_dim
         mixed = config.expert_hidden[-1] if config.expert_hidden else width
         expert_sizes, tower_sizes = (width, *config.expert_hidden), (mixed, *config.tower_hidden)
-        self.experts = nn.ModuleList(mlp(expert_sizes, config.dropout) for _ in range(config.experts))
+        self.experts = Experts(config.experts, expert_sizes, config.dropout)
         self.gates = PerDomain(lambda: nn.Linear(width, config.experts, bias=False), domains)
         self.towers = PerDomain(lambda: mlp(tower_sizes, config.dropout, out=1), domains)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits, each from its own domain's gate and tower."""
         x = self.embedding(batch).flatten(1)  # (B, F * d)
-        experts = torch.stack([expert(x) for expert in self.experts], dim=1)  # (B, E, h)
-        mixed = mixture(self.gates(batch, x), experts)  # (B, h)
+        mixed = mixture(self.gates(batch, x), self.experts(x))  # (B, h), from (B, E) and (B, E, h)
         return self.towers(batch, mixed)[:, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
@@ -13,6 +13,7 @@ from ctrbench.api import (
     Batch,
     ConfigError,
     CTRModel,
+    Experts,
     FeatureInfo,
     FieldEmbedding,
     PerDomain,
@@ -25,17 +26,6 @@ from ctrbench.api import (
 
 ByDomain = Mapping[str, Tensor]
 """One (B, ...) tensor of all rows for each domain."""
-
-
-class Experts(nn.ModuleList):
-    """(B, w) to the outputs (B, E, h) of E experts of equal sizes."""
-
-    def __init__(self, count: int, sizes: Sequence[int], dropout: float) -> None:
-        super().__init__(mlp(sizes, dropout) for _ in range(count))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs of all experts, stacked."""
-        return torch.stack([expert(x) for expert in self], dim=1)
 
 
 class DomainLevel(nn.Module):

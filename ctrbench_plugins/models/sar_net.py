@@ -12,6 +12,7 @@ from ctrbench.api import (
     ConfigError,
     CTRModel,
     DomainVector,
+    Experts,
     FeatureInfo,
     FieldEmbedding,
     PerDomain,
@@ -51,14 +52,6 @@ class DomainTransform(nn.Module):
     def forward(self, v: Tensor) -> Tensor:
         """Rows (n, w) of this domain to the same shape."""
         return v * self.beta + self.gamma
-
-
-class Experts(nn.ModuleList):
-    """The main nets M_i of some experts, each an MLP."""
-
-    def forward(self, v: Tensor) -> Tensor:
-        """Rows (n, w) to (n, E, h)."""
-        return torch.stack([main(v) for main in self], dim=1)
 
 
 class BiasNets(nn.Module):
@@ -119,10 +112,8 @@ class SARNet(CTRModel):
         width = (len(features.names) + 1) * dim
         sizes = (width, *config.expert_hidden)
         self.transform = PerDomain(lambda: DomainTransform(width), domains)
-        self.shared = Experts(mlp(sizes, config.dropout) for _ in range(config.shared_experts))
-        self.specific = PerDomain(
-            lambda: Experts(mlp(sizes, config.dropout) for _ in range(config.domain_experts)), domains
-        )
+        self.shared = Experts(config.shared_experts, sizes, config.dropout)
+        self.specific = PerDomain(lambda: Experts(config.domain_experts, sizes, config.dropout), domains)
         self.shared_bias = BiasNets(config.shared_experts)
         self.specific_bias = PerDomain(lambda: BiasNets(config.domain_experts), domains)
         self.gates = PerDomain(lambda: nn.Linear(width, experts, bias=False), domains)

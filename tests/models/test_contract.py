@@ -1,4 +1,4 @@
-"""The base of every model; and settings that no model can have, in one sentence. Promises of models: `ctrbench.testing`."""
+"""The base of every model, and settings that no model can have. What models promise is in `ctrbench.testing`."""
 
 import pytest
 from pydantic import ValidationError

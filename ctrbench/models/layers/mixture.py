@@ -1,9 +1,24 @@
-"""A mixture of experts."""
+"""Experts, and a mixture of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from ctrbench.models.layers.mlp import mlp
+
+
+class Experts(nn.ModuleList):
+    """`count` MLPs of the same `sizes` on the same rows."""
+
+    def __init__(self, count: int, sizes: Sequence[int], dropout: float = 0.0) -> None:
+        super().__init__(mlp(sizes, dropout) for _ in range(count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, w) to all experts' outputs (B, E, h)."""
+        return torch.stack([expert(x) for expert in self], dim=1)
 
 
 def mixture(scores: Tensor, experts: Tensor) -> Tensor:
