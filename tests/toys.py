@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 TINY: dict[str, dict[str, Any]] = {
-    "autoint": {"embedding_dim": 8, "hidden": (16,)},
+    "autoint": {"embedding_dim": 8, "head_dim": 4, "hidden": (16,)},
     "dcn": {"embedding_dim": 8, "hidden": (16,)},
     "deepfm": {"embedding_dim": 8, "hidden": (16,)},
     "dffm": {"embedding_dim": 8, "micro_hidden": (8,), "hidden": (16,), "final_hidden": (8,)},
@@ -48,7 +48,7 @@ TINY: dict[str, dict[str, Any]] = {
     "sar_net": {"embedding_dim": 8, "expert_hidden": (16,), "hidden": (8,)},
     "shared_bottom": {"embedding_dim": 8, "bottom_hidden": (16,), "tower_hidden": (8,)},
     "star": {"embedding_dim": 8, "hidden": (16, 8), "auxiliary_hidden": (16,)},
-    "xdeepfm": {"embedding_dim": 8, "hidden": (16,)},
+    "xdeepfm": {"embedding_dim": 8, "cin": (16, 12, 8), "hidden": (16,)},
     "uni_ctr": {"backbone": "tiny-bert", "tower": (16, 8), "max_length": 96},
 }
 

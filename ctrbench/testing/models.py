@@ -366,6 +366,7 @@ class ModelTests:
         """Dots, slashes, spaces, other scripts, and names of a module's own attributes may be names of domains."""
         model = self.build(_NAMES)
         checks.assert_works(model, batches.spread(self.batch(len(_NAMES)), _NAMES))
+        model.load_state_dict(checks.through_file(model.state_dict()))
 
     @promise("keep all that belongs to a domain in `PerDomain`, and nothing else there; let all else be frozen.")
     def test_a_new_domain_leaves_the_old_ones_as_they_were(self) -> None:
@@ -492,6 +493,20 @@ class ModelTests:
             build_optimizers(model.parameter_groups(), TrainConfig())
         real = [name for name, parameter in model.named_parameters() if not parameter.is_meta]
         checks.assert_none(real, "with memory")
+
+    @promise("make tensors on the device of the batch (`device=batch.domain.device`), or once, as buffers.")
+    def test_tensors_are_made_on_the_device_of_the_batch(self) -> None:
+        """`forward` and `loss` run on the device that model and batch are on; here that is `meta`."""
+        with torch.device("meta"):
+            model = self.build()
+        batch = self.batch().map(lambda tensor: tensor.to("meta"))
+        try:
+            model.loss(batch)
+            model.eval()(batch)
+        except (RuntimeError, NotImplementedError) as fault:
+            if not any(words in str(fault) for words in ("on meta tensors", "data-independent")):
+                raise
+            pytest.skip("this model looks at values, which there are none of without a real device")
 
     @promise("leave this to `CTRModel.__init__`: call it before anything else.")
     def test_a_vocabulary_beyond_int32_is_refused(self) -> None:

@@ -563,6 +563,12 @@ class WeightsFromNumpy(Small):
         self.bias = nn.Parameter(torch.from_numpy(np.zeros(8, np.float32)))
 
 
+@breaks("tensors_are_made_on_the_device_of_the_batch", "not on the expected device")
+class StaysOnTheCpu(Small):
+    def encode(self, batch):
+        return super().encode(batch) + torch.arange(8)
+
+
 class Unchecked(Small):
     """Sets what `CTRModel.__init__` sets, and checks nothing."""
 
