@@ -140,6 +140,28 @@ def alike(name: str, dim: int) -> dict[str, Any]:
     return {"embedding_dim": dim, **({"heads": heads, "head_dim": dim // heads} if name == "autoint" else {})}
 
 
+_TOWERS = {"tower_hidden": (64,), "dropout": 0.0}
+PEER_SIZES: Mapping[str, Mapping[str, Any]] = {
+    "pnn": {"hidden": (128, 128), "dropout": 0.0},
+    "dcn": {"hidden": (128, 128), "dropout": 0.0, "cross_layers": 2},
+    "deepfm": {"hidden": (256, 128), "dropout": 0.0},
+    "xdeepfm": {
+        "hidden": (256, 256),
+        "dropout": 0.0,
+        "cin": (256, 128),
+        "cin_split": True,
+        "cin_activation": "relu",
+    },
+    "dien": {"hidden": (256, 128), "dropout": 0.0},
+    "autoint": {"hidden": (256, 128), "dropout": 0.0},
+    "fibinet": {"hidden": (128, 128), "dropout": 0.0},
+    "shared_bottom": {"bottom_hidden": (256, 128), **_TOWERS},
+    "mmoe": {"expert_hidden": (256, 128), **_TOWERS},
+    "ple": {"expert_hidden": (256, 128), "domain_experts": 1, "levels": 2, **_TOWERS},
+}
+"""deepctr-torch's default sizes and dropout, as our settings."""
+
+
 def id_models() -> list[str]:
     """The names of all registered models that are no language models."""
     names = registry.names("models")

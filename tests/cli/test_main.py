@@ -47,7 +47,7 @@ def test_every_verb_has_help(verb, capsys):
         ("run table3 --modles=a", "ctrbench run has no option '--modles'. Did you mean '--models'?"),
         ("run table3 --model a", "ctrbench run has no option '--model'. Did you mean '--models'?"),
         ("run tabel3", "unknown table 'tabel3'. Did you mean 'table3'?"),
-        ("run table3 --models deepfn", "unknown model 'deepfn'. Did you mean 'deepfm'?"),
+        ("run table3 --models deepfn", "unknown model 'deepfn'. Did you mean 'deepfm' or"),
         ("run table3 --profile papr", "--profile: unknown value 'papr'. Did you mean 'paper'?"),
         ("run table3 --format xml", "--format: unknown value 'xml'."),
         ("run table3 --limit x", "--limit: invalid int value: 'x'"),

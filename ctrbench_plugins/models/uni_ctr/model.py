@@ -16,6 +16,7 @@ from ctrbench.api import (
     CTRModel,
     FeatureInfo,
     PerDomain,
+    Sizes,
     TextFeaturizer,
     load_encoder,
     load_tokenizer,
@@ -63,7 +64,7 @@ class UniCTR(CTRModel):
         frequency: int | None = Field(None, gt=0, description="phi; None: layers // ladders")
         narrowing: int = Field(4, gt=0, description="d / k of a ladder; the published code's")
         heads: int = Field(2, gt=0, description="attention heads of a ladder; the published code's")
-        tower: tuple[int, ...] = (512, 256, 128)
+        tower: Sizes = (512, 256, 128)
         dropout: float = Field(0.3, ge=0, lt=1)
         lora_rank: int = Field(8, gt=0)
         lora_alpha: int = Field(32, gt=0)
