@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     )
     from ctrbench.models.layers.embedding import (
         FieldEmbedding as FieldEmbedding,
+        WideEmbedding as WideEmbedding,
     )
     from ctrbench.models.layers.mixture import (
         Experts as Experts,
@@ -134,6 +135,7 @@ _WHERE = {
     "Sizes": "ctrbench.models.sizes:Sizes",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
+    "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
     "examples": "ctrbench.data.lines:examples",

@@ -33,10 +33,10 @@ def same_rows(count: int = 32, domains: tuple[str, ...] = ("all",)) -> tuple[Ten
 
 
 @torch.no_grad()
-def copy_table(ours: nn.Embedding, theirs: Mapping[str, nn.Embedding]) -> None:
-    """Their tables, one per field, into our one table."""
+def copy_table(ours: nn.Embedding, *theirs: Mapping[str, nn.Embedding]) -> None:
+    """Their tables, one per field, into our one table; several sets of tables side by side."""
     for name, size in SIZES.items():
-        ours.weight[STARTS[name] : STARTS[name] + size] = theirs[name].weight
+        ours.weight[STARTS[name] : STARTS[name] + size] = torch.cat([tables[name].weight for tables in theirs], dim=1)
 
 
 @torch.no_grad()

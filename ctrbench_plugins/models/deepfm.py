@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, deepctr_module, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, Rate, Size, Sizes, WideEmbedding, deepctr_module, mlp
 
 
 class DeepFM(CTRModel):
@@ -29,16 +29,14 @@ class DeepFM(CTRModel):
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
         self.bias = nn.Parameter(torch.zeros(()))
-        self.linear = FieldEmbedding(features, 1)
-        self.embedding = FieldEmbedding(features, config.embedding_dim)
+        self.embedding = WideEmbedding(features, config.embedding_dim)
         self.fm: Any = deepctr_module("layers.interaction").FM()
         width = len(features.names) * config.embedding_dim
         self.mlp = mlp((width, *config.hidden), config.dropout, out=1)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits; every domain shares one head."""
-        first = self.linear(batch).sum((1, 2))  # (B,)
-        embedded = self.embedding(batch)  # (B, F, d)
+        embedded, first = self.embedding(batch)  # (B, F, d), (B, F)
         second = self.fm(embedded)[:, 0]
         deep = self.mlp(embedded.flatten(1))[:, 0]
-        return self.bias + first + second + deep
+        return self.bias + first.sum(1) + second + deep

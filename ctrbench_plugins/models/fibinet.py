@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldBilinear, FieldEmbedding, Rate, Size, Sizes, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldBilinear, Rate, Size, Sizes, WideEmbedding, mlp
 
 
 class SENET(nn.Module):
@@ -53,8 +53,7 @@ class FiBiNET(CTRModel):
         super().__init__(config, features, domains)
         fields, dim = len(features.names), config.embedding_dim
         self.bias = nn.Parameter(torch.zeros(()))
-        self.linear = FieldEmbedding(features, 1)
-        self.embedding = FieldEmbedding(features, dim)
+        self.embedding = WideEmbedding(features, dim)
         self.senet = SENET(fields, config.reduction)
         self.plain = FieldBilinear(fields, dim, config.bilinear)
         self.weighted = FieldBilinear(fields, dim, config.bilinear)
@@ -62,7 +61,6 @@ class FiBiNET(CTRModel):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits; every domain shares one head."""
-        first = self.linear(batch).sum((1, 2))  # (B,)
-        embedded = self.embedding(batch)  # (B, F, d)
+        embedded, first = self.embedding(batch)  # (B, F, d), (B, F)
         p, q = self.plain(embedded), self.weighted(self.senet(embedded))  # (B, F (F - 1) / 2, d) each
-        return self.bias + first + self.mlp(torch.cat([p, q], dim=1).flatten(1))[:, 0]
+        return self.bias + first.sum(1) + self.mlp(torch.cat([p, q], dim=1).flatten(1))[:, 0]

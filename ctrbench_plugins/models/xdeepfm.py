@@ -10,7 +10,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, Rate, Size, Sizes, WideEmbedding, mlp
 
 _PART = 2**21
 """Most numbers in one intermediate result: rows are taken in parts whose products stay in the cache."""
@@ -50,16 +50,14 @@ class XDeepFM(CTRModel):
         super().__init__(config, features, domains)
         fields = len(features.names)
         self.bias = nn.Parameter(torch.zeros(()))
-        self.linear = FieldEmbedding(features, 1)
-        self.embedding = FieldEmbedding(features, config.embedding_dim)
+        self.embedding = WideEmbedding(features, config.embedding_dim)
         self.cin = CIN(fields, config.cin, config.cin_activation, config.cin_split)
         self.mlp = mlp((fields * config.embedding_dim, *config.hidden), config.dropout, out=1)
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits; every domain shares one head."""
-        first = self.linear(batch).sum((1, 2))  # (B,)
-        embedded = self.embedding(batch)  # (B, F, d)
-        return self.bias + first + self.cin(embedded) + self.mlp(embedded.flatten(1))[:, 0]
+        embedded, first = self.embedding(batch)  # (B, F, d), (B, F)
+        return self.bias + first.sum(1) + self.cin(embedded) + self.mlp(embedded.flatten(1))[:, 0]
 
 
 class CIN(nn.Module):

@@ -8,7 +8,6 @@ from ctrbench.bench.spec import TableSpec
 from ctrbench.cli import main
 from tests.fakes import FakeData, failed_record, make_record
 
-
 THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
 
 

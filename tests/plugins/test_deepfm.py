@@ -15,13 +15,12 @@ def test_logit_is_the_equation():
     batch, model = toy_batch(featurizer), model.eval()
     with torch.no_grad():  # embeddings start near zero, where every product would pass
         model.embedding.table.weight.normal_()
-        model.linear.table.weight.normal_()
-    embedded, first = model.embedding(batch), model.linear(batch)
+    embedded, first = model.embedding(batch)
     fields = len(model.features.names)
     for row in range(len(batch)):
         logit = model.bias.clone()
         for i in range(fields):
-            logit = logit + first[row, i, 0]
+            logit = logit + first[row, i]
         for i, j in combinations(range(fields), 2):
             logit = logit + sum(embedded[row, i, k] * embedded[row, j, k] for k in range(embedded.shape[2]))
         logit = logit + model.mlp(embedded[row].flatten()[None])[0, 0]
@@ -58,8 +57,7 @@ def test_logits_are_those_of_deepctr_torch_with_the_same_weights():
     ours = DeepFM(DeepFM.Config(embedding_dim=6, hidden=(16, 8)), peers.INFO, ("all",)).eval()
     with torch.no_grad():
         ours.bias.copy_(theirs.out.bias[0])
-    peers.copy_table(ours.embedding.table, theirs.embedding_dict)
-    peers.copy_table(ours.linear.table, theirs.linear_model.embedding_dict)
+    peers.copy_table(ours.embedding.table, theirs.embedding_dict, theirs.linear_model.embedding_dict)
     peers.copy_linears(ours.mlp, [*theirs.dnn.linears, theirs.dnn_linear])
     x, batch = peers.same_rows()
     peers.assert_same_logits(ours(batch), theirs(x)[:, 0])

@@ -25,8 +25,7 @@ def test_logit_is_the_equation(kind):
     batch, model = toy_batch(featurizer), model.eval()
     with torch.no_grad():  # embeddings start near zero, where every product would pass
         model.embedding.table.weight.normal_()
-        model.linear.table.weight.normal_()
-    embedded, first, logits = model.embedding(batch), model.linear(batch), model(batch)
+    (embedded, first), logits = model.embedding(batch), model(batch)
     fields = embedded.shape[1]
     for row in range(len(batch)):
         z = torch.stack([embedded[row, i].mean() for i in range(fields)])
@@ -39,7 +38,7 @@ def test_logit_is_the_equation(kind):
         ):
             for pair, (i, j) in enumerate(combinations(range(fields), 2)):
                 products.append((vectors[i] @ matrix(kernel, kind, i, pair)) * vectors[j])
-        logit = model.bias + sum(first[row, i, 0] for i in range(fields)) + model.mlp(torch.cat(products)[None])[0, 0]
+        logit = model.bias + sum(first[row, i] for i in range(fields)) + model.mlp(torch.cat(products)[None])[0, 0]
         torch.testing.assert_close(logits[row], logit, atol=1e-4, rtol=1e-4)
 
 
@@ -86,8 +85,7 @@ def both(kind: str) -> tuple[FiBiNET, Any]:
         for table in theirs.linear_model.embedding_dict.values():
             table.weight.normal_(std=0.1)
     ours = FiBiNET(FiBiNET.Config(embedding_dim=6, bilinear=kind, hidden=(16, 8)), peers.INFO, ("all",)).eval()
-    peers.copy_table(ours.embedding.table, theirs.embedding_dict)
-    peers.copy_table(ours.linear.table, theirs.linear_model.embedding_dict)
+    peers.copy_table(ours.embedding.table, theirs.embedding_dict, theirs.linear_model.embedding_dict)
     peers.copy_linears(ours.mlp, [*theirs.dnn.linears, theirs.dnn_linear])
     copied(ours.senet, theirs.SE)
     linears = [theirs.Bilinear.bilinear] if kind == "all" else list(theirs.Bilinear.bilinear)
@@ -107,7 +105,7 @@ def test_logits_are_those_of_deepctr_torch_when_both_sets_of_matrices_are_its_on
     x, batch = peers.same_rows()
     deep = theirs(x)[:, 0] - theirs.linear_model(x)[:, 0]
     assert deep.std() > 0.1
-    assert (theirs.SE(ours.embedding(batch)) != 0).any()
+    assert (theirs.SE(ours.embedding(batch)[0]) != 0).any()
     peers.assert_same_logits(ours(batch), theirs(x)[:, 0])
 
 

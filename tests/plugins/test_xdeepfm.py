@@ -80,12 +80,11 @@ def test_logit_is_the_sum_of_linear_part_cin_and_mlp():
     batch, model = toy_batch(featurizer), model.eval()
     with torch.no_grad():  # embeddings start near zero, where every product would pass
         model.embedding.table.weight.normal_()
-        model.linear.table.weight.normal_()
         model.bias.fill_(0.5)
-    embedded, first, logits = model.embedding(batch), model.linear(batch), model(batch)
+    (embedded, first), logits = model.embedding(batch), model(batch)
     for row in range(len(batch)):
         cin = loop(model.cin, embedded[row], relu=False, split=False)
-        logit = 0.5 + sum(first[row, :, 0]) + cin + model.mlp(embedded[row].flatten()[None])[0, 0]
+        logit = 0.5 + sum(first[row]) + cin + model.mlp(embedded[row].flatten()[None])[0, 0]
         torch.testing.assert_close(logits[row], logit, atol=1e-3, rtol=1e-4)
 
 
@@ -128,8 +127,7 @@ def test_logits_are_those_of_deepctr_torch_with_the_same_weights(theirs_activati
         pooled = theirs.cin_linear.weight[0].split([len(output) for output in ours.cin.outputs])
         for output, part in zip(ours.cin.outputs, pooled, strict=True):
             output.copy_(part)
-    peers.copy_table(ours.embedding.table, theirs.embedding_dict)
-    peers.copy_table(ours.linear.table, theirs.linear_model.embedding_dict)
+    peers.copy_table(ours.embedding.table, theirs.embedding_dict, theirs.linear_model.embedding_dict)
     peers.copy_linears(ours.mlp, [*theirs.dnn.linears, theirs.dnn_linear])
     x, batch = peers.same_rows()
     peers.assert_same_logits(ours(batch), theirs(x)[:, 0])

@@ -42,3 +42,21 @@ class FieldEmbedding(nn.Module):
         """(B, H) ids, 0 = padding, to the mean (B, d) of the others' embeddings; zero for an empty history."""
         count = (ids != 0).sum(1, keepdim=True).clamp(min=1)
         return self.table(ids).sum(1) / count  # the padding row is zero
+
+
+class WideEmbedding(nn.Module):
+    """Each field's embedding e_i and first-order weight w_i, in one table: one look-up and one update for both."""
+
+    def __init__(self, info: FeatureInfo, dim: int) -> None:
+        super().__init__()
+        self.both = FieldEmbedding(info, dim + 1)  # w_i is the last column
+
+    @property
+    def table(self) -> nn.Embedding:
+        """The table, (vocabulary, d + 1)."""
+        return self.both.table
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """e (B, F, d) and w (B, F)."""
+        both = self.both(batch)  # (B, F, d + 1)
+        return both[:, :, :-1], both[:, :, -1]
