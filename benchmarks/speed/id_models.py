@@ -1,9 +1,10 @@
 """Training rows per second of every ID model, beside deepctr-torch's `fit` on the same rows with the same sizes.
 
-    python benchmarks/speed/id_models.py [--models deepfm,dcn] [--part small|large|growth]
+    python benchmarks/speed/id_models.py [--models deepfm,dcn] [--part small|paper|large|growth]
 
-small    the vocabularies of MovieLens-100K, embeddings of 16, every model at its default sizes
-large    the vocabularies of the Uni-CTR paper (2.2 M users, 0.4 M items, 50 k brands), embeddings of 32
+small    the vocabularies of MovieLens-100K, embeddings of 16, deepctr-torch's default sizes
+paper    the same with the Uni-CTR paper's sizes, ours by default: larger MLPs, which cost both sides the same
+large    the vocabularies of the paper (2.2 M users, 0.4 M items, 50 k brands), embeddings of 32, the paper's sizes
 growth   our step with tables ten times as large, beside our step with those of `large`
 
 Both sides train through their own loops, on random rows, without validation. Ours includes making the batches, as
@@ -21,29 +22,32 @@ import torch
 
 from ctrbench import registry
 from ctrbench.api import FeatureInfo, Ragged
-from ctrbench.benchmarks.peers import PEERS, Arrays, alike, build_peer, fit_peer, id_models
+from ctrbench.benchmarks.peers import PEER_SIZES, PEERS, Arrays, alike, build_peer, fit_peer, id_models
 from ctrbench.features.loader import Rows
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.fit import fit
+
+Settings = Mapping[str, Mapping[str, Any]]
 
 BATCH = 2048
 DOMAINS = ("a", "b", "c")
 SMALL = {"user": 943, "item": 1682, "age": 61, "gender": 2, "occupation": 21, "zip": 795, "genre": 19}
 LARGE = {"user": 2_200_000, "item": 400_000, "brand": 50_000}
 ITEM_FIELDS = ("item", "brand", "genre")
-HISTORY = 5
+HISTORY, COLD = 5, 0.1  # items in a history, and the share of rows with fewer
 GROWTH = 10
 
 
 def random_rows(sizes: Mapping[str, int], count: int, *, history: bool) -> tuple[Rows, FeatureInfo]:
-    """Uniformly drawn ids, labels and, if wanted, histories of up to five items."""
+    """Uniformly drawn ids and labels and, if wanted, histories."""
     starts, start = {}, 0
     for name, size in sizes.items():
         starts[name], start = start, start + size + 1
     ids = torch.stack([torch.randint(2, size + 2, (count,)) + starts[name] for name, size in sizes.items()], dim=1)
     features: dict[str, torch.Tensor | Ragged] = {"ids": ids}
     if history:
-        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), torch.randint(0, HISTORY + 1, (count,)).cumsum(0)])
+        lengths = torch.where(torch.rand(count) < COLD, torch.randint(0, HISTORY, (count,)), HISTORY)
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
         items = torch.randint(2, sizes["item"] + 2, (int(offsets[-1]),)) + starts["item"]
         features["history"] = Ragged(items, offsets)
     info = FeatureInfo(
@@ -61,8 +65,8 @@ def our_rate(kind: Any, config: Any, sizes: Mapping[str, int], steps: int) -> fl
     """Rows per second of our `fit`; its first epoch is warm-up."""
     rows, info = random_rows(sizes, steps * BATCH, history=kind.needs_history)
     few, _ = random_rows(sizes, 64, history=kind.needs_history)  # validation is not timed
-    result = fit(kind(config, info, DOMAINS), rows, few, TrainConfig(epochs=3, patience=3, batch_size=BATCH), seed=0)
-    return 2 * len(rows) / sum(epoch.seconds for epoch in result.epochs[1:])
+    result = fit(kind(config, info, DOMAINS), rows, few, TrainConfig(epochs=2, batch_size=BATCH), seed=0)
+    return len(rows) / result.epochs[1].seconds
 
 
 def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, history: bool) -> float:
@@ -75,12 +79,14 @@ def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, h
     return len(rest.label) / (time.perf_counter() - start)
 
 
-def beside_peers(names: Sequence[str], sizes: Mapping[str, int], dim: int, steps: int, peer_steps: int) -> None:
+def beside_peers(
+    names: Sequence[str], sizes: Mapping[str, int], dim: int, steps: int, peer_steps: int, settings: Settings
+) -> None:
     """One line for each model."""
     print(f"{'model':<14} {'rows/s':>10} {'peer rows/s':>12} {'ratio':>7}", flush=True)
     for name in names:
         kind = registry.load("models", name)
-        config = kind.Config(**alike(name, dim))
+        config = kind.Config(**alike(name, dim), **settings.get(name, {}))
         mine = our_rate(kind, config, sizes, steps)
         if name not in PEERS:
             print(f"{name:<14} {mine:>10,.0f} {'-':>12} {'-':>7}", flush=True)
@@ -103,19 +109,22 @@ def growth(names: Sequence[str], steps: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", help="comma-separated; default: every ID model")
-    parser.add_argument("--part", choices=("small", "large", "growth"), help="default: all three")
+    parser.add_argument("--part", choices=("small", "paper", "large", "growth"), help="default: all")
     given = parser.parse_args()
     names = given.models.split(",") if given.models else id_models()
     print(f"batches of {BATCH} rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
     if given.part in (None, "small"):
         print(f"\nsmall: {sum(SMALL.values()):,} ids in {len(SMALL)} fields, d = 16")
-        beside_peers(names, SMALL, 16, steps=40, peer_steps=20)
+        beside_peers([name for name in names if name in PEERS], SMALL, 16, 40, 20, PEER_SIZES)
+    if given.part in (None, "paper"):
+        print("\npaper: the same ids, d = 16, the paper's sizes")
+        beside_peers(names, SMALL, 16, 15, 6, {})
     if given.part in (None, "large"):
         print(f"\nlarge: {sum(LARGE.values()):,} ids in {len(LARGE)} fields, d = 32")
-        beside_peers(names, LARGE, 32, steps=60, peer_steps=6)
+        beside_peers(names, LARGE, 32, 30, 4, {})
     if given.part in (None, "growth"):
         print("\ngrowth: our step at the ids of `large`, and at ten times as many")
-        growth([name for name in names if name in ("deepfm", "mmoe")], steps=60)
+        growth([name for name in names if name in ("deepfm", "dcn")], steps=60)
 
 
 if __name__ == "__main__":

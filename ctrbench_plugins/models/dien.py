@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated
 
@@ -66,8 +67,9 @@ class DIEN(CTRModel):
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
         dim = config.embedding_dim
-        self.history, self.item = features.histories[0], features.names.index("item")
-        self.embedding = FieldEmbedding(features, dim)
+        self.history, *others = features.histories
+        self.item = features.names.index("item")
+        self.embedding = FieldEmbedding(replace(features, histories=tuple(others)), dim)
         self.extractor = nn.GRU(dim, dim, batch_first=True)
         self.attention = nn.Linear(dim, dim, bias=False)
         self.evolution = AUGRU(dim)
@@ -79,13 +81,13 @@ class DIEN(CTRModel):
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits; every domain shares one head."""
         items, mask = self.embedding.history(batch, self.history)  # (B, T, d), (B, T)
-        return self._logits(batch, self.extractor(items)[0], mask)
+        return self._logits(batch, items, mask, self.extractor(items)[0])
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean binary cross-entropy of the labels, plus the weighted auxiliary loss."""
         items, mask = self.embedding.history(batch, self.history)
         interests = self.extractor(items)[0]
-        click = functional.binary_cross_entropy_with_logits(self._logits(batch, interests, mask), batch.label)
+        click = functional.binary_cross_entropy_with_logits(self._logits(batch, items, mask, interests), batch.label)
         return click + self.config.auxiliary_weight * self.auxiliary_loss(batch.x[self.history], items, interests)
 
     def attend(self, interests: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -103,10 +105,11 @@ class DIEN(CTRModel):
         total = functional.binary_cross_entropy_with_logits(logits, truth, mask.to(logits.dtype), reduction="sum")
         return total / mask[0].sum().clamp(min=1)
 
-    def _logits(self, batch: Batch, interests: Tensor, mask: Tensor) -> Tensor:
-        embedded = self.embedding(batch)  # (B, F, d)
-        evolved = self.evolution(interests, self.attend(interests, embedded[:, self.item], mask))  # (B, d)
-        return self.mlp(torch.cat((embedded.flatten(1), evolved), dim=1))[:, 0]
+    def _logits(self, batch: Batch, items: Tensor, mask: Tensor, interests: Tensor) -> Tensor:
+        fields = self.embedding(batch)  # (B, F - 1, d), this history apart
+        mean = items.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)  # (B, d); padding's embedding is zero
+        evolved = self.evolution(interests, self.attend(interests, fields[:, self.item], mask))  # (B, d)
+        return self.mlp(torch.cat((fields.flatten(1), mean, evolved), dim=1))[:, 0]
 
 
 def _draw(history: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def test_logit_is_the_equation():
         for interest, score in zip(interests, scores, strict=True):
             weight = score.exp() / sum(other.exp() for other in scores)
             evolved = augru_step(model.evolution, interest, evolved, weight)
-        expected = model.mlp(torch.cat((fields[row].flatten(), evolved))[None])[0, 0]
+        mean = table[history].sum(0) / max(len(interests), 1)
+        expected = model.mlp(torch.cat((fields[row].flatten(), mean, evolved))[None])[0, 0]
         torch.testing.assert_close(logits[row], expected, atol=1e-4, rtol=1e-4)
 
 
@@ -94,7 +95,7 @@ def test_histories_that_are_all_empty(width, rows):
     x["history"] = torch.zeros(rows, width, dtype=torch.int64)
     batch = Batch(x, batch.domain[:rows], batch.domains, batch.label[:rows], batch.row_id[:rows])
     fields = model.embedding(batch).flatten(1)
-    expected = model.mlp(torch.cat((fields, torch.zeros(rows, model.config.embedding_dim)), 1))[:, 0]
+    expected = model.mlp(torch.cat((fields, torch.zeros(rows, 2 * model.config.embedding_dim)), 1))[:, 0]
     torch.testing.assert_close(model(batch), expected)
     loss = model.loss(batch)
     assert torch.equal(loss, functional.binary_cross_entropy_with_logits(model(batch), batch.label))
