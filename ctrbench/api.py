@@ -81,7 +81,6 @@ if TYPE_CHECKING:
     )
     from ctrbench.models.layers.dropout import (
         Dropout as Dropout,
-        ReluDropout as ReluDropout,
     )
     from ctrbench.models.layers.embedding import (
         FieldEmbedding as FieldEmbedding,
@@ -132,7 +131,6 @@ _WHERE = {
     "Prompt": "ctrbench.data.source:Prompt",
     "Ragged": "ctrbench.features.ragged:Ragged",
     "Rate": "ctrbench.models.sizes:Rate",
-    "ReluDropout": "ctrbench.models.layers.dropout:ReluDropout",
     "Size": "ctrbench.models.sizes:Size",
     "Sizes": "ctrbench.models.sizes:Sizes",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",

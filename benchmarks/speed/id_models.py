@@ -121,7 +121,7 @@ def main() -> None:
         beside_peers(names, SMALL, 16, 15, 6, {})
     if given.part in (None, "large"):
         print(f"\nlarge: {sum(LARGE.values()):,} ids in {len(LARGE)} fields, d = 32")
-        beside_peers(names, LARGE, 32, 30, 4, {})
+        beside_peers(names, LARGE, 32, 30, 4, {name: {"dropout": 0.0} for name in PEER_SIZES})
     if given.part in (None, "growth"):
         print("\ngrowth: our step at the ids of `large`, and at ten times as many")
         growth([name for name in names if name in ("deepfm", "dcn")], steps=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,12 +36,19 @@ def build_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], config: Train
     ]
     optimizers: list[Optimizer] = []
     if dense:
-        optimizers.append(_DENSE[config.optimizer](dense, lr=config.lr, weight_decay=config.weight_decay))
+        kind, decay = _DENSE[config.optimizer], config.weight_decay
+        optimizers.append(kind(dense, lr=config.lr, weight_decay=decay, fused=_can_fuse(dense)))
     if groups.get("sparse"):
         rate = config.lr_groups.get("sparse", config.lr)
-        kind = RowAdam if config.embeddings == "sparse" else torch.optim.Adam
-        optimizers.append(kind(list(groups["sparse"]), lr=rate))
+        tables = list(groups["sparse"])
+        sparse = config.embeddings == "sparse"
+        optimizers.append(RowAdam(tables, lr=rate) if sparse else torch.optim.Adam(tables, lr=rate))
     return optimizers
+
+
+def _can_fuse(groups: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all parameters are where torch has an optimiser step in one kernel; not so on `meta`."""
+    return all(p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
 
 
 @contextmanager

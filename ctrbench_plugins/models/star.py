@@ -13,11 +13,11 @@ from ctrbench.api import (
     Batch,
     CTRModel,
     DomainVector,
+    Dropout,
     FeatureInfo,
     FieldEmbedding,
     PerDomain,
     Rate,
-    ReluDropout,
     Size,
     Sizes,
     mlp,
@@ -61,7 +61,7 @@ class DomainNetwork(StarParameters):
 
     def __init__(self, sizes: Sequence[int], dropout: float) -> None:
         super().__init__(sizes)
-        self.dropout = ReluDropout(dropout)
+        self.dropout = Dropout(dropout)
         self.register_buffer("mean", torch.zeros(sizes[0]))
         self.register_buffer("variance", torch.ones(sizes[0]))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
@@ -73,7 +73,7 @@ class DomainNetwork(StarParameters):
         for depth, (weight, own_weight, bias, own_bias) in enumerate(layers, start=1):
             x = functional.linear(x, weight * own_weight, bias + own_bias)
             if depth < len(self.weights):
-                x = self.dropout(x)
+                x = self.dropout(x.relu())
         return x
 
     def normalise(self, z: Tensor) -> Tensor:
