@@ -145,13 +145,7 @@ PEER_SIZES: Mapping[str, Mapping[str, Any]] = {
     "pnn": {"hidden": (128, 128), "dropout": 0.0},
     "dcn": {"hidden": (128, 128), "dropout": 0.0, "cross_layers": 2},
     "deepfm": {"hidden": (256, 128), "dropout": 0.0},
-    "xdeepfm": {
-        "hidden": (256, 256),
-        "dropout": 0.0,
-        "cin": (256, 128),
-        "cin_split": True,
-        "cin_activation": "relu",
-    },
+    "xdeepfm": {"hidden": (256, 256), "dropout": 0.0, "cin": (256, 128)},
     "dien": {"hidden": (256, 128), "dropout": 0.0},
     "autoint": {"hidden": (256, 128), "dropout": 0.0},
     "fibinet": {"hidden": (128, 128), "dropout": 0.0},
@@ -159,7 +153,7 @@ PEER_SIZES: Mapping[str, Mapping[str, Any]] = {
     "mmoe": {"expert_hidden": (256, 128), **_TOWERS},
     "ple": {"expert_hidden": (256, 128), "domain_experts": 1, "levels": 2, **_TOWERS},
 }
-"""deepctr-torch's default sizes and dropout, as our settings."""
+"""deepctr-torch's default sizes and dropout, as our settings. xDeepFM's feature maps keep the original's options."""
 
 
 def id_models() -> list[str]:
