@@ -604,7 +604,7 @@ def test_a_broken_promise_is_caught(kind, test, words):
 
 
 def test_every_promise_has_a_model_that_breaks_it():
-    promises = {name for name in vars(ModelTests) if name.startswith("test_")}
+    promises = {name for name in dir(ModelTests) if name.startswith("test_")}
     assert promises - {test for _, test, _ in CASES} == set()
 
 

@@ -1,0 +1,116 @@
+"""What the promises of a model are tested on: the model, and toy rows as it sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from ctrbench import registry
+from ctrbench.data.source import Field
+from ctrbench.features.batch import Batch
+from ctrbench.features.featurizer import FeatureInfo, Featurizer
+from ctrbench.features.loader import Rows
+from ctrbench.models.contract import CTRModel
+from ctrbench.testing import batches, checks
+from ctrbench.testing.toy import (
+    DOMAINS,
+    FIELDS,
+    toy_items,
+    toy_manifest,
+    toy_rows,
+)
+
+COUNT = 48
+"""Rows of the usual batch."""
+
+
+class Subject:
+    """A model of some sizes, built on toy data; `ModelTests` derives from it."""
+
+    model: ClassVar[type[CTRModel] | str]
+    """The class, or the name under which it is registered."""
+    config: ClassVar[Mapping[str, Any]] = {}
+    """Differences from the model's `Config`; small sizes keep the tests quick."""
+
+    @classmethod
+    def kind(cls) -> type[CTRModel]:
+        """The model's class."""
+        return registry.load("models", cls.model) if isinstance(cls.model, str) else cls.model
+
+    @classmethod
+    def settings(cls) -> Any:
+        """Its configuration."""
+        return cls.kind().Config(**cls.config)
+
+    @classmethod
+    @cache
+    def featurizer(cls) -> Featurizer:
+        """Its view of the toy rows, fitted."""
+        return fitted(cls.kind(), cls.settings(), FIELDS)
+
+    @classmethod
+    @cache
+    def rows(cls) -> Rows:
+        """New rows of three domains."""
+        return view(cls.featurizer(), new_rows(), toy_items())
+
+    @classmethod
+    def batch(cls, count: int = COUNT) -> Batch:
+        """The first of these rows, as a batch that a test may spoil."""
+        return cls.rows().batch(torch.arange(count))
+
+    @classmethod
+    def build(cls, domains: Sequence[str] = DOMAINS, seed: int = 0, info: FeatureInfo | None = None) -> CTRModel:
+        """A new model with the weights of a seed."""
+        kind, settings, info = cls.kind(), cls.settings(), info or cls.featurizer().info
+        with checks.seeded(seed):
+            return kind(settings, info, tuple(domains))
+
+    @classmethod
+    @cache
+    def _trained(cls, domains: tuple[str, ...]) -> dict[str, Tensor]:
+        model = cls.build(domains)
+        checks.enliven(model)
+        checks.learn(model, batches.of_domains(cls.batch(), *domains))
+        return checks.copied_state(model)
+
+    @classmethod
+    def trained(cls, domains: tuple[str, ...] = DOMAINS) -> CTRModel:
+        """A model whose every part shows in its logits, in eval mode.
+
+        Embeddings start near zero, where all that is computed from them, be it right or wrong, is near zero, too.
+        """
+        model = cls.build(domains)
+        model.load_state_dict(cls._trained(domains))
+        return model.eval()
+
+
+def fitted(kind: type[CTRModel], settings: Any, fields: Sequence[Field]) -> Featurizer:
+    """The model's featurizer, fitted on toy rows with these fields."""
+    manifest = toy_manifest(fields=list(fields))
+    return kind.featurizer(settings).fit(toy_rows(300), toy_items(), manifest)
+
+
+def new_rows() -> pl.DataFrame:
+    """Rows that train does not hold."""
+    return toy_rows(COUNT, first=10_000, seed=7)
+
+
+def fewer_fields() -> list[list[Field]]:
+    """The toy fields without histories, without numbers, without both; and user, item and history alone."""
+    lacks = (("history",), ("number",), ("history", "number"))
+    kinds = [[field for field in FIELDS if field.kind not in lack] for lack in lacks]
+    return [*kinds, [field for field in FIELDS if field.name in ("user", "item", "history")]]
+
+
+def view(featurizer: Featurizer, rows: pl.DataFrame, items: pl.DataFrame) -> Rows:
+    """Featurised rows, without what an earlier call left in the cache."""
+    with TemporaryDirectory() as folder, patch.dict("os.environ", CTRBENCH_CACHE=folder):
+        return Rows.build(rows, items, featurizer, DOMAINS)
