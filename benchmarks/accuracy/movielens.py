@@ -109,8 +109,10 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) if len(values) > 1 else 0:.4f}"
 
 
-def measure(name: str, prepared: Sequence[tuple[int, PreparedDataset]], train: TrainConfig) -> dict[str, list[float]]:
-    """Test AUCs of our model and, where there is one, of its peer; one for each seed."""
+def measure(
+    name: str, prepared: Sequence[tuple[int, PreparedDataset]], train: TrainConfig, *, alone: bool
+) -> dict[str, list[float]]:
+    """Test AUCs of our model and, where there is one and unless `alone`, of its peer; one for each seed."""
     kind = registry.load("models", name)
     config, found = kind.Config(**alike(name, DIM), **SIZES.get(name, {})), {"ours": [], "peer": []}
     single = kind.category == "single_domain"
@@ -120,7 +122,7 @@ def measure(name: str, prepared: Sequence[tuple[int, PreparedDataset]], train: T
         if single:
             rows = {split: as_one_domain(part) for split, part in rows.items()}
         found["ours"].append(ours(kind, config, rows, info, train, seed))
-        if single and name in PEERS:
+        if single and name in PEERS and not alone:
             arrays = {split: Arrays.of(part, info) for split, part in rows.items()}
             found["peer"].append(theirs(name, config, arrays, seed))
     return found
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--models", help="comma-separated; default: every ID model")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--embeddings", choices=("sparse", "dense"), default="sparse", help="gradients of our tables")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     given = parser.parse_args()
     models = given.models.split(",") if given.models else id_models()
     train = TRAIN.model_copy(update={"embeddings": given.embeddings})
@@ -141,7 +144,7 @@ def main() -> None:
         print(f"{'model':<14} {'ours':>17} {'deepctr-torch':>17} {'difference':>18} {'minutes':>8}", flush=True)
         for name in models:
             start = time.perf_counter()
-            found = measure(name, prepared, train)
+            found = measure(name, prepared, train, alone=given.alone)
             pairs = [mine - other for mine, other in zip(found["ours"], found["peer"], strict=False)]
             peer, difference = (spread(found["peer"]), spread(pairs)) if pairs else ("-", "-")
             minutes = (time.perf_counter() - start) / 60
