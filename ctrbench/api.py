@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Rate as Rate,
         Size as Size,
         Sizes as Sizes,
+        Weight as Weight,
     )
 
 _WHERE = {
@@ -135,6 +136,7 @@ _WHERE = {
     "Sizes": "ctrbench.models.sizes:Sizes",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
+    "Weight": "ctrbench.models.sizes:Weight",
     "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",

@@ -56,7 +56,7 @@ def datasets(root: Path, folder: Path, seeds: Sequence[int]) -> Iterator[tuple[i
     """MovieLens by age group, split at random by each seed."""
     source = registry.load("datasets", "movielens")()
     for seed in seeds:
-        options = PrepareOptions(split="random", seed=seed)
+        options = PrepareOptions(split="random", split_seed=seed)
         yield seed, prepare(source, root, folder / str(seed), options, source_name="movielens")
 
 

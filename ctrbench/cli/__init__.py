@@ -18,6 +18,7 @@ from typing import NoReturn
 from ctrbench._version import __version__
 from ctrbench.errors import ConfigError, CtrbenchError
 from ctrbench.registry import suggest
+from ctrbench.training.memory import keep_freed_blocks
 
 VERBS = {
     "run": "run a table: train what is missing, then print it",
@@ -122,6 +123,7 @@ def _set_up(args: argparse.Namespace) -> None:
             stream.reconfigure(errors="replace")
     for name, value in {**_THREADS, **({} if args.debug else _QUIET)}.items():
         os.environ.setdefault(name, value)
+    keep_freed_blocks()
 
 
 def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:

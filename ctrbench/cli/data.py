@@ -46,11 +46,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "RULE",
             "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones",
         ),
-        ("seed", "N", "of a random split; of a dataset that is made to order, which data is made"),
+        ("split_seed", "N", "which rows a random split draws"),
     ):
         short = f"{text}; short for `-o {key}={metavar}`"
         prepare.add_argument(
-            f"--{key}", dest="options", type=partial(_pair, key), action="append", metavar=metavar, help=short
+            f"--{key.replace('_', '-')}",
+            dest="options",
+            type=partial(_pair, key),
+            action="append",
+            metavar=metavar,
+            help=short,
         )
     describe = actions.add_parser("describe", help="statistics, steps and warnings of a prepared dataset")
     describe.add_argument("dir", metavar="DIR", help="a prepared dataset, or the name of one that needs no files")

@@ -34,7 +34,7 @@ class PrepareOptions(BaseModel):
       training history shows another domain's test period; `random` draws the rows of each domain, for data
       without usable times, or as published results on MovieLens do. Its test rows are of all times, so its
       histories are made of train rows only: else they would show a model the labels that it is tested on.
-    seed: of the random split.
+    split_seed: of the random split.
     dedupe: of rows with one domain, user, item and time the first stands. The paper's code keeps all.
     history: items of `all` domains, as the paper, or of the row's own `domain` only.
     """
@@ -47,7 +47,7 @@ class PrepareOptions(BaseModel):
     train: float = Field(0.8, gt=0, lt=1)
     valid: float = Field(0.1, ge=0, lt=1)
     split: SplitRule = "time"
-    seed: int = Field(0, ge=0, lt=2**32)
+    split_seed: int = Field(0, ge=0, lt=2**32)
     dedupe: bool = True
     history: Literal["all", "domain"] = "all"
 
@@ -130,7 +130,7 @@ def _canonical(
         raise DataError(f"{root} has no usable row{_first_example(problems)}: check the files")
     tell("ordering, histories, splits")
     rows = steps.canonical_order(counted.rows, items, domains)
-    rows = add_split(rows, options.split, options.train, options.valid, options.seed)
+    rows = add_split(rows, options.split, options.train, options.valid, options.split_seed)
     keys = ("user_index",) if options.history == "all" else ("user_index", "domain")
     shown = POSITIVE & (pl.col("split") == "train") if options.split == "random" else POSITIVE
     return items, add_history(rows, options.window, keys, shown).drop("item_index"), counted.steps

@@ -45,14 +45,17 @@ class CTRModel(nn.Module, ABC):
     """The paper's training settings, as differences from `TrainConfig`."""
     has_general_head: ClassVar[bool] = False
     needs_history: ClassVar[bool] = False
-    """Whether the model has no meaning on a dataset without a history field."""
+    """Whether the model has no meaning on a dataset without a history field (and the id field `item` that it holds)."""
 
     def __init__(self, config: Any, features: FeatureInfo, domains: Sequence[str]) -> None:
         super().__init__()
         if not domains:
             raise ConfigError(f"{type(self).__name__} needs at least one training domain")
-        if self.needs_history and not features.histories:
-            raise ConfigError(f"{type(self).__name__} needs a history field, and this dataset has none: leave it out")
+        if self.needs_history and not (features.histories and "item" in features.ids):
+            raise ConfigError(
+                f"{type(self).__name__} needs a history field and an id field 'item', which this dataset lacks: "
+                "run the table without it (--models)"
+            )
         if features.vocabulary > _MOST_IDS:
             raise ConfigError(
                 f"{type(self).__name__} cannot index a vocabulary of {features.vocabulary:,} ids; "
@@ -149,6 +152,8 @@ class CTRModel(nn.Module, ABC):
         """Drop `name` from every `PerDomain` part; the other domains are untouched."""
         if name not in self.domains:
             raise UnknownDomain(f"no domain '{name}' to remove: there are {', '.join(self.domains)}")
+        if len(self.domains) == 1:
+            raise ConfigError(f"'{name}' is the last domain of this {type(self).__name__}, which needs at least one")
         for part in [part for part in self.modules() if isinstance(part, PerDomain)]:
             part.remove(name)
         self.domains = tuple(domain for domain in self.domains if domain != name)

@@ -23,7 +23,6 @@ from ctrbench.training import checkpoint as store
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.course import FitResult
 from ctrbench.training.interrupt import StopRequest, deferred_interrupt
-from ctrbench.training.memory import keep_freed_blocks
 from ctrbench.training.optim import build_optimizers, build_schedulers, dense_gradients
 from ctrbench.training.watch import Progress, Watch, silent
 
@@ -83,7 +82,6 @@ class _Loop:
     ) -> None:
         self.model, self.train, self.valid = model, train, valid
         self.config, self.seed, self.path, self.watch = config, seed, path, watch
-        keep_freed_blocks()
         self.accelerator = Accelerator()
         require_one_process()
         self.optimizers = build_optimizers(model.parameter_groups(), config)

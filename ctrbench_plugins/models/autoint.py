@@ -71,10 +71,13 @@ class InteractingLayer(nn.Module):
     def forward(self, fields: Tensor) -> Tensor:
         """Fields (B, F, w) to (B, F, H d').
 
-        A row's heads share one product, in which a head's queries are zero outside its own d' places: for few fields
-        and heads that is quicker than a product per head, which would be smaller than what a CPU is good at.
+        Up to two heads share one product, in which a head's queries are zero outside its own d' places: that is quicker
+        than a product per head, which would be smaller than what a CPU is good at.
         """
         query, key, value, residual = self.project(fields).chunk(4, dim=-1)  # each (B, F, H d')
+        if self.heads > 2:
+            q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, H, F, d')
+            return torch.relu((_softmax(q @ k.transpose(2, 3)) @ v).transpose(1, 2).flatten(2) + residual)
         queries = (query[:, None] * self.own).flatten(1, 2)  # (B, H F, H d')
         weights = _softmax(queries @ key.transpose(1, 2))  # (B, H F, F)
         combined = (weights @ value).unflatten(1, (self.heads, -1)).unflatten(-1, (self.heads, -1))  # (B, H, F, H, d')

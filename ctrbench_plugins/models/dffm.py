@@ -96,8 +96,8 @@ class DFUB(nn.Module):
 class DFFM(CTRModel):
     """logit = MLP([DFFI; DFUB(E^h)]), DFFI = MLP([all p_ij, all e_i]), p_ij = <D(e_i), D(e_j)>  (equations 2 to 6).
 
-    The domain does not stand beside the features: it is the weights of D, a micro-MLP, and with the target item part
-    of the attention's projections (`DFUB`). All else is shared.
+    The domain is the weights of D, a micro-MLP, and with the target item part of the attention's projections (`DFUB`).
+    All else is shared. (A dataset's `domain` id is a field like others, as every model here sees it.)
 
     Readings, where the paper leaves a choice: e_i are all fields but the history, those of the target E^t among them;
     a domain has one E^d, of which D and the attention get their own parts; sigma is tanh, so that D starts close to

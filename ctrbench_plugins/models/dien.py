@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, masked_softmax, mlp
+from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, Weight, masked_softmax, mlp
 
 
 class AUGRU(nn.Module):
@@ -62,7 +60,7 @@ class DIEN(CTRModel):
         hidden: Sizes = (512, 256, 128)
         dropout: Rate = 0.3
         auxiliary_hidden: Sizes = (100, 50)
-        auxiliary_weight: Annotated[float, Field(ge=0)] = 1.0
+        auxiliary_weight: Weight = 1.0
 
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)

@@ -7,13 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, CTRModel, FeatureInfo, FieldBilinear, Rate, Size, Sizes, WideEmbedding, mlp
+from ctrbench.api import Batch, ConfigError, CTRModel, FeatureInfo, FieldBilinear, Rate, Size, Sizes, WideEmbedding, mlp
 
 
 class SENET(nn.Module):
     """V = A * E, A = ReLU(W_2 ReLU(W_1 z)), z_i = mean_d e_i: each field times its importance; (B, F, d) to the same.
 
-    W_1 narrows the F fields to F / reduction (at least 1), W_2 widens them again; no biases.
+    W_1 narrows the F fields to F / reduction (at least 1), W_2 widens them again; no biases. W_2 starts without
+    negative weights, which with one or two narrow units would shut some fields off for good.
     """
 
     def __init__(self, fields: int, reduction: int) -> None:
@@ -21,7 +22,7 @@ class SENET(nn.Module):
         narrow = max(1, fields // reduction)
         self.squeeze = nn.Linear(fields, narrow, bias=False)
         self.excite = nn.Linear(narrow, fields, bias=False)
-        with torch.no_grad():  # a field whose weights are all negative has importance 0 in every row, and no gradient
+        with torch.no_grad():
             self.excite.weight.abs_()
 
     def forward(self, embedded: Tensor) -> Tensor:
@@ -51,6 +52,8 @@ class FiBiNET(CTRModel):
 
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
+        if len(features.names) < 2:
+            raise ConfigError(f"FiBiNET crosses fields, and this dataset has only {', '.join(features.names)}")
         fields, dim = len(features.names), config.embedding_dim
         self.bias = nn.Parameter(torch.zeros(()))
         self.embedding = WideEmbedding(features, dim)

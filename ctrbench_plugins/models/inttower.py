@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ctrbench.api import Batch, ConfigError, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, mlp
+from ctrbench.api import Batch, ConfigError, CTRModel, FeatureInfo, FieldEmbedding, Rate, Size, Sizes, Weight, mlp
 
 
 class LightSE(nn.Module):
@@ -54,9 +54,10 @@ class IntTower(CTRModel):
     the user's own is the most similar. Rows of the same item are not held against each other, for that item is no
     negative; two items that one user liked are, as usual with negatives of the batch.
 
-    Sizes are those of the authors' code (github.com/archersama/IntTower, its Amazon script). Two differences: there U_l
-    is read from the *input* of layer l, which leaves the last user layer untrained, and InfoNCE takes the label for
-    the place of the positive item. It adds CIR with weight 1 to the sum of 2048 rows' losses: 1/2048 of their mean.
+    Sizes are those of the authors' code (github.com/archersama/IntTower, its Amazon script), which adds CIR with weight
+    1 to the *sum* of a batch's losses; so does this, with both divided by the number of rows. Among the differences:
+    there U_l is read from the *input* of layer l, which leaves the last user layer untrained, InfoNCE takes the label
+    for the place of the positive item, and towers have batch normalisation.
     """
 
     category = "single_domain"
@@ -69,8 +70,8 @@ class IntTower(CTRModel):
         dropout: Rate = 0.3
         heads: Size = 2
         head_dim: Size = 64
-        contrastive_weight: Annotated[float, Field(ge=0)] = 1 / 2048
-        temperature: Annotated[float, Field(gt=0)] = 0.07
+        contrastive_weight: Weight = 1.0
+        temperature: Annotated[float, Field(ge=1e-3, allow_inf_nan=False)] = 0.07
 
         @model_validator(mode="after")
         def _has_layers(self) -> Self:
@@ -100,12 +101,13 @@ class IntTower(CTRModel):
         return self.bias + fe_score(*self.vectors(batch))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean binary cross-entropy of the labels, plus the weighted contrastive regularisation."""
+        """Mean binary cross-entropy of the labels, plus the weighted contrastive regularisation per row."""
         users, items = self.vectors(batch)
         click = functional.binary_cross_entropy_with_logits(self.bias + fe_score(users, items), batch.label)
         ids, positive = batch.x["ids"][:, self.item], batch.label > 0
         last, temperature = users[:, -1].flatten(1), self.config.temperature
-        return click + self.config.contrastive_weight * info_nce(last, items.flatten(1), ids, positive, temperature)
+        contrast = info_nce(last, items.flatten(1), ids, positive, temperature)
+        return click + self.config.contrastive_weight * contrast / len(batch)
 
     def vectors(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Each row's user in the sub-spaces of all layers (B, L, H, k), and its item in those of the last (B, H, k)."""

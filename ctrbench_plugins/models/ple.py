@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -58,7 +58,8 @@ class PLE(CTRModel):
 
     With two or more levels every row is seen by all domains' lower experts, by definition: they learn from all rows
     and cost O(domains). g^s ranges over the domains that the model was built with. One added later leaves the others'
-    logits as they were; it has experts, gates and a tower of its own, and reads g^s without feeding it.
+    logits as they were; it has experts, gates and a tower of its own, and reads g^s without feeding it. (To load such a
+    model's weights, build it with the first domains, then add the others.)
     """
 
     category = "multi_domain"
@@ -92,24 +93,26 @@ class PLE(CTRModel):
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits, each from its own domain's experts, gates and tower."""
         shared = self.embedding(batch).flatten(1)  # g^s_0 (B, F * d)
-        own: ByDomain = dict.fromkeys((*self.feeding, *(name for name, _ in batch.groups)), shared)  # g^d_0
+        present = tuple(name for name, _ in batch.groups)
+        own: ByDomain = dict.fromkeys((*self.feeding, *present), shared)  # g^d_0
         for level in range(len(self.shared_gates)):
-            own, shared = self._extract(level, own, shared)
+            next_own = present if level + 1 == len(self.shared_gates) else tuple(own)
+            own, shared = self._extract(level, own, shared, next_own)
         experts = self.shared_experts[-1](shared)  # (B, S, h)
         last = cast("PerDomain", self.levels[-1])
         inputs = {last[name]: x for name, x in own.items()}
         mixed = last.route(batch, lambda domain, rows: domain(inputs[domain][rows], experts[rows]))  # (B, h)
         return self.towers(batch, mixed)[:, 0]
 
-    def _extract(self, level: int, own: ByDomain, shared: Tensor) -> tuple[ByDomain, Tensor]:
-        """Every domain's g^d and g^s, one level up."""
+    def _extract(self, level: int, own: ByDomain, shared: Tensor, up: Sequence[str]) -> tuple[ByDomain, Tensor]:
+        """g^d of the domains `up`, and g^s, one level up."""
         domains = cast("PerDomain", self.levels[level])
         parts = {name: cast("DomainLevel", domains[name]) for name in own}
         outputs = {name: part.experts(own[name]) for name, part in parts.items()}  # (B, E, h) each
         common = self.shared_experts[level](shared)  # (B, S, h)
         every = torch.cat([*(outputs[name] for name in self.feeding), common], dim=1)
-        up = {name: part.mix(own[name], outputs[name], common) for name, part in parts.items()}
-        return up, mixture(self.shared_gates[level](shared), every)
+        mixed = {name: parts[name].mix(own[name], outputs[name], common) for name in up}
+        return mixed, mixture(self.shared_gates[level](shared), every)
 
     def remove_domain(self, name: str) -> None:
         """Drop `name`, unless the other domains read its experts."""

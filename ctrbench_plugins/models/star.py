@@ -103,11 +103,11 @@ class STAR(CTRModel):
 
     mu_d, sigma_d^2 are those of the batch's rows of d in training (variance biased, divided by n), and at eval moving
     averages of d's batches (of the variance divided by n - 1, as in Ioffe and Szegedy, 2015). The paper names neither
-    epsilon nor momentum, and has batches of one domain; ours mix domains, and what it leaves open is settled so:
-    a domain's single row has no variance, so it meets the averages and does not move them; an input that has one value
+    epsilon nor momentum, and has batches of one domain; ours mix domains, and what it leaves open is settled so: a
+    domain's single row has no variance, so it meets the averages and does not move them; an input that has one value
     in a domain is 0 in training, and so at eval, where a moving mean lags behind an embedding that learns, or meets
-    another domain's id; a frozen domain stays at eval; a new one starts at W_d = gamma_d = 1, b_d = beta_d = 0,
-    mu_d = 0, sigma_d^2 = 1.
+    another domain's id (an input that varies in one row of hundreds still does so); a frozen domain stays at eval; a
+    new one starts at W_d = gamma_d = 1, b_d = beta_d = 0, mu_d = 0, sigma_d^2 = 1.
     """
 
     category = "multi_domain"

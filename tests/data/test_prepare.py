@@ -66,7 +66,7 @@ MANY: list[Row] = [
 
 @pytest.mark.parametrize("history", ["all", "domain"])
 def test_with_a_random_split_no_history_shows_a_label_of_validation_or_test(prepared: Prepare, history: str) -> None:
-    entries = shown(prepared(MANY, split="random", seed=3, history=history))
+    entries = shown(prepared(MANY, split="random", split_seed=3, history=history))
     assert len(entries) > 1000
     assert entries["split"].unique().to_list() == ["train"]
     assert entries["label"].unique().to_list() == [1]

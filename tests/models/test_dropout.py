@@ -27,6 +27,10 @@ def test_gradients_pass_where_units_were_kept():
     torch.testing.assert_close(x.grad, out)
 
 
+def test_the_highest_rate_leaves_something_to_scale():
+    assert torch.isfinite(Dropout(0.999999)(torch.ones(1000))).all()
+
+
 def test_nothing_happens_in_eval_mode_or_at_rate_zero():
     x = torch.randn(5, 3)
     assert Dropout(0.5).eval()(x) is x

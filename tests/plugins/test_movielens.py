@@ -314,7 +314,7 @@ def test_a_wrong_option_is_one_sentence_with_the_allowed_values(
         (["-o", "domain_by=zip"], "domain_by in the options of dataset 'movielens': input should be"),
         (["-o", "domain_b=age"], "Did you mean 'domain_by'?"),
         (["--split", "rnd"], "split in -o: input should be 'time', 'global_time' or 'random', not 'rnd'"),
-        (["--seed", "x"], "seed in -o: input should be a valid integer"),
+        (["--split-seed", "x"], "split_seed in -o: input should be a valid integer"),
     ):
         assert main([*words, *option]) == 2
         said = capsys.readouterr().err.strip()
@@ -330,8 +330,8 @@ def test_split_and_seed_are_options_of_the_command(tmp_path: Path, capsys: pytes
     made = {}
     for name, options in (
         ("zero", ["--split", "random"]),
-        ("one", ["--split", "random", "--seed", "1"]),
-        ("long", ["-o", "split=random", "-o", "seed=1"]),
+        ("one", ["--split", "random", "--split-seed", "1"]),
+        ("long", ["-o", "split=random", "-o", "split_seed=1"]),
     ):
         out = tmp_path / name
         words = ["data", "prepare", "movielens", "--root", str(root), "--out", str(out), "-o", "domain_by=gender"]

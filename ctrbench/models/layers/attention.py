@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis where `mask` is True, zero elsewhere; all zero for a row without any True."""
-    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
-    return weights.masked_fill(~mask, 0.0)  # a row of -inf alone gave NaN, which is masked like padding
+    lowest = torch.finfo(scores.dtype).min  # -inf would make NaN, and gradients of NaN, of a row without any True
+    return scores.masked_fill(~mask, lowest).softmax(-1).masked_fill(~mask, 0.0)

@@ -19,7 +19,7 @@ class Dropout(nn.Dropout):
         """`x` of any shape; itself in eval mode."""
         if not self.training or not 0 < self.p < 1 or x.device.type != "cpu":
             return super().forward(x)
-        dropped = round(self.p * _STEPS)
+        dropped = min(round(self.p * _STEPS), _STEPS - 1)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # four units each
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
         # by way of floats: a comparison into booleans, and booleans into factors, take three times as long
