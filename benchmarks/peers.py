@@ -1,7 +1,9 @@
 """deepctr-torch's own models and training loop, with the settings and the rows of ours.
 
-Shared by the benchmarks of accuracy and speed. Settings that a peer does not state the same way are its own defaults:
-its L2 of 1e-5 on embeddings and linear terms, its initial weights of N(0, 1e-4), its loss summed over the batch.
+Shared by the benchmarks of accuracy and speed. Sizes, dropout and rate are alike. What stays the peer's own: L2 of
+1e-5 on embeddings and linear terms (ours has none), initial weights of N(0, 1e-4), a loss summed over the batch; a
+linear term in DCN and AutoInt; in FiBiNET one set of bilinear matrices for both kinds of embeddings, ours has two; in
+DIEN an attention network, and negatives drawn once, ours draws anew in every step and reads the history's mean, too.
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from platform import python_version
 from typing import Any
 
 import numpy as np
 import torch
 
+import ctrbench
 from ctrbench import registry
 from ctrbench.api import FeatureInfo, Ragged, deepctr_module
 from ctrbench.features.loader import Rows
 
+BATCH = 2048
 Options = Mapping[str, Any]
 
 
@@ -65,7 +72,11 @@ PEERS: Mapping[str, Peer] = {
         },
     ),
     "dien": Peer(
-        "models.dien", "DIEN", lambda c: {**_deep(c), "use_negsampling": True, "gru_type": "AUGRU"}, wide=False
+        "models.dien",
+        "DIEN",
+        # its click loss is a sum over the batch, its auxiliary loss a mean
+        lambda c: {**_deep(c), "use_negsampling": True, "gru_type": "AUGRU", "alpha": c.auxiliary_weight * BATCH},
+        wide=False,
     ),
     "autoint": Peer(
         "models.autoint", "AutoInt", lambda c: {**_deep(c), "att_layer_num": c.layers, "att_head_num": c.heads}
@@ -129,7 +140,8 @@ def _history(history: Any, start: int) -> dict[str, np.ndarray]:
     assert isinstance(history, Ragged)
     ids, mask = history.take(torch.arange(len(history)))
     items = torch.where(mask, ids - start, 0)
-    negatives = torch.where(mask, items.flatten()[torch.randperm(items.numel())].view_as(items), 0)
+    found = items[mask]  # a negative is an item of some history, as ours are
+    negatives = torch.zeros_like(items).masked_scatter_(mask, found[torch.randperm(len(found))])
     lengths = mask.sum(1)
     return {"hist_item": items.numpy(), "neg_hist_item": negatives.numpy(), "seq_length": lengths.numpy()}
 
@@ -156,14 +168,28 @@ PEER_SIZES: Mapping[str, Mapping[str, Any]] = {
 """deepctr-torch's default sizes and dropout, as our settings. xDeepFM's feature maps keep the original's options."""
 
 
-def id_models() -> list[str]:
-    """The names of all registered models that are no language models."""
+def id_models(wanted: str | None = None) -> list[str]:
+    """All registered models that are no language models, or those of a comma-separated list; unknown ones exit."""
     names = registry.names("models")
-    return [name for name in names if registry.load("models", name).category != "language_model"]
+    known = [name for name in names if registry.load("models", name).category != "language_model"]
+    chosen = wanted.split(",") if wanted else known
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise SystemExit(f"no ID model {unknown[0]!r}; there are {', '.join(known)}")
+    return chosen
 
 
-def build_peer(name: str, config: Any, arrays: Arrays, seed: int, tasks: int = 3) -> Any:
-    """deepctr-torch's model with our settings, compiled with Adam at its own rate of 1e-3."""
+def machine() -> str:
+    """What the numbers were measured with, in one line."""
+    versions = f"ctrbench {ctrbench.__version__}, deepctr-torch {version('deepctr-torch')}, torch {torch.__version__}"
+    return f"{date.today()}, {versions}, Python {python_version()}, {torch.get_num_threads()} CPU threads"
+
+
+def build_peer(name: str, config: Any, arrays: Arrays, seed: int, tasks: int = 3, *, l2: bool = True) -> Any:
+    """deepctr-torch's model with our settings, compiled with Adam at its own rate of 1e-3; on the CPU.
+
+    Without `l2` its embeddings and linear terms have none.
+    """
     peer, inputs = PEERS[name], deepctr_module("inputs")
     columns = [inputs.SparseFeat(n, size, embedding_dim=config.embedding_dim) for n, size in arrays.sizes.items()]
     options = {**peer.options(config), "seed": seed}
@@ -175,6 +201,8 @@ def build_peer(name: str, config: Any, arrays: Arrays, seed: int, tasks: int = 3
         options |= {"task_types": ("binary",) * tasks, "task_names": tuple(map(str, range(tasks)))}
     kind = getattr(deepctr_module(peer.module), peer.name)
     model = kind(*([columns] if peer.wide else []), columns, **options)
+    if not l2:
+        model.regularization_weight = []
     model.compile("adam", ["binary_crossentropy"] * tasks if several else "binary_crossentropy", metrics=[])
     return model
 

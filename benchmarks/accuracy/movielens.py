@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from ctrbench import registry
-from ctrbench.benchmarks.peers import PEERS, Arrays, alike, build_peer, fit_peer, id_models
+from ctrbench.benchmarks.peers import BATCH, PEERS, Arrays, alike, build_peer, fit_peer, id_models, machine
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.evaluation.metrics import auc
@@ -48,7 +48,7 @@ SIZES: Mapping[str, Mapping[str, Any]] = {
     "dffm": {"hidden": (256, 128, 64), "final_hidden": (64,)},
 }
 """Differences from a model's own sizes, which are the Uni-CTR paper's: those of its multi-domain models are wide."""
-TRAIN = TrainConfig(epochs=50, patience=3, batch_size=2048, lr=1e-3)
+TRAIN = TrainConfig(epochs=50, patience=3, batch_size=BATCH, lr=1e-3)
 SPLITS = ("train", "valid", "test")
 
 
@@ -87,21 +87,21 @@ def ours(kind: Any, config: Any, rows: dict[str, Rows], info: Any, train: TrainC
 def theirs(name: str, config: Any, arrays: dict[str, Arrays], seed: int) -> float:
     """Test AUC of the peer, trained by its own `fit`, at the epoch that was best on validation."""
 
-    def measure(split: str) -> float:
+    def auc_of(split: str) -> float:
         return auc(arrays[split].label, model.predict(arrays[split].of_model(model), 4096)[:, 0])
 
     model = build_peer(name, config, arrays["train"], seed)
     best, waited, weights = 0.0, 0, model.state_dict()
     for _ in range(TRAIN.epochs):
         fit_peer(model, arrays["train"], TRAIN.batch_size)
-        now = measure("valid")
+        now = auc_of("valid")
         if now > best:
             best, waited = now, 0
             weights = {key: value.clone() for key, value in model.state_dict().items()}
         elif (waited := waited + 1) >= TRAIN.patience:
             break
     model.load_state_dict(weights)
-    return measure("test")
+    return auc_of("test")
 
 
 def spread(values: Sequence[float]) -> str:
@@ -114,7 +114,8 @@ def measure(
 ) -> dict[str, list[float]]:
     """Test AUCs of our model and, where there is one and unless `alone`, of its peer; one for each seed."""
     kind = registry.load("models", name)
-    config, found = kind.Config(**alike(name, DIM), **SIZES.get(name, {})), {"ours": [], "peer": []}
+    config = kind.Config(**alike(name, DIM), **SIZES.get(name, {}))
+    found: dict[str, list[float]] = {"ours": [], "peer": []}
     single = kind.category == "single_domain"
     fields = (*FIELDS, "history") if kind.needs_history else FIELDS
     for seed, data in prepared:
@@ -136,11 +137,13 @@ def main() -> None:
     parser.add_argument("--embeddings", choices=("sparse", "dense"), default="sparse", help="gradients of our tables")
     parser.add_argument("--alone", action="store_true", help="without the peers")
     given = parser.parse_args()
-    models = given.models.split(",") if given.models else id_models()
+    models = id_models(given.models)
     train = TRAIN.model_copy(update={"embeddings": given.embeddings})
     with tempfile.TemporaryDirectory() as folder:
         prepared = list(datasets(given.root, Path(folder), range(given.seeds)))
-        print(f"MovieLens-100K, {given.seeds} seeds, our tables with {given.embeddings} gradients; test AUC")
+        print(
+            f"{machine()}\nMovieLens-100K, {given.seeds} seeds, our tables with {given.embeddings} gradients; test AUC"
+        )
         print(f"{'model':<14} {'ours':>17} {'deepctr-torch':>17} {'difference':>18} {'minutes':>8}", flush=True)
         for name in models:
             start = time.perf_counter()

@@ -5,6 +5,7 @@
 small    the vocabularies of MovieLens-100K, embeddings of 16, deepctr-torch's default sizes
 paper    the same with the Uni-CTR paper's sizes, ours by default: larger MLPs, which cost both sides the same
 large    the vocabularies of the paper (2.2 M users, 0.4 M items, 50 k brands), embeddings of 32, the paper's sizes
+         without dropout
 growth   our step with tables ten times as large, beside our step with those of `large`
 
 Both sides train on the CPU through their own loops, on random rows, without validation. Ours is timed over an epoch's
@@ -16,6 +17,7 @@ domains. By default a peer has its own L2 of 1e-5, a pass over whole tables in e
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,14 +26,14 @@ import torch
 
 from ctrbench import registry
 from ctrbench.api import FeatureInfo, Ragged
-from ctrbench.benchmarks.peers import PEER_SIZES, PEERS, Arrays, alike, build_peer, fit_peer, id_models
+from ctrbench.benchmarks.peers import BATCH, PEER_SIZES, PEERS, Arrays, alike, build_peer, fit_peer, id_models, machine
 from ctrbench.features.loader import Rows
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.fit import fit
+from ctrbench.training.memory import keep_freed_blocks
 
 Settings = Mapping[str, Mapping[str, Any]]
 
-BATCH = 2048
 DOMAINS = ("a", "b", "c")
 SMALL = {"user": 943, "item": 1682, "age": 61, "gender": 2, "occupation": 21, "zip": 795, "genre": 19}
 LARGE = {"user": 2_200_000, "item": 400_000, "brand": 50_000}
@@ -71,10 +73,10 @@ def our_rate(kind: Any, config: Any, sizes: Mapping[str, int], steps: int) -> fl
     return len(rows) / result.epochs[1].seconds
 
 
-def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, history: bool) -> float:
+def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, history: bool, l2: bool) -> float:
     """Rows per second of the peer's `fit`; a call on one batch is warm-up."""
     first, rest = (Arrays.of(*random_rows(sizes, count * BATCH, history=history)) for count in (1, steps))
-    model = build_peer(name, config, rest, seed=0)
+    model = build_peer(name, config, rest, seed=0, l2=l2)
     fit_peer(model, first, BATCH)
     start = time.perf_counter()
     fit_peer(model, rest, BATCH)
@@ -82,7 +84,14 @@ def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, h
 
 
 def beside_peers(
-    names: Sequence[str], sizes: Mapping[str, int], dim: int, steps: int, peer_steps: int, settings: Settings
+    names: Sequence[str],
+    sizes: Mapping[str, int],
+    dim: int,
+    steps: int,
+    peer_steps: int,
+    settings: Settings,
+    *,
+    l2: bool,
 ) -> None:
     """One line for each model."""
     print(f"{'model':<14} {'rows/s':>10} {'peer rows/s':>12} {'ratio':>7}", flush=True)
@@ -93,7 +102,7 @@ def beside_peers(
         if name not in PEERS:
             print(f"{name:<14} {mine:>10,.0f} {'-':>12} {'-':>7}", flush=True)
             continue
-        other = peer_rate(name, config, sizes, peer_steps, history=kind.needs_history)
+        other = peer_rate(name, config, sizes, peer_steps, history=kind.needs_history, l2=l2)
         print(f"{name:<14} {mine:>10,.0f} {other:>12,.0f} {mine / other:>7.1f}", flush=True)
 
 
@@ -112,18 +121,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", help="comma-separated; default: every ID model")
     parser.add_argument("--part", choices=("small", "paper", "large", "growth"), help="default: all")
+    parser.add_argument("--without-l2", action="store_true", help="peers without their L2 on embeddings")
     given = parser.parse_args()
-    names = given.models.split(",") if given.models else id_models()
-    print(f"batches of {BATCH} rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    names, l2 = id_models(given.models), not given.without_l2
+    os.environ["ACCELERATE_USE_CPU"] = "true"  # where the peers are
+    keep_freed_blocks()
+    print(f"{machine()}\nbatches of {BATCH} rows; peers {'with their' if l2 else 'without'} L2")
     if given.part in (None, "small"):
         print(f"\nsmall: {sum(SMALL.values()):,} ids in {len(SMALL)} fields, d = 16")
-        beside_peers([name for name in names if name in PEERS], SMALL, 16, 40, 20, PEER_SIZES)
+        beside_peers([name for name in names if name in PEERS], SMALL, 16, 40, 20, PEER_SIZES, l2=l2)
     if given.part in (None, "paper"):
         print("\npaper: the same ids, d = 16, the paper's sizes")
-        beside_peers(names, SMALL, 16, 15, 6, {})
+        beside_peers(names, SMALL, 16, 15, 6, {}, l2=l2)
     if given.part in (None, "large"):
         print(f"\nlarge: {sum(LARGE.values()):,} ids in {len(LARGE)} fields, d = 32")
-        beside_peers(names, LARGE, 32, 30, 4, {name: {"dropout": 0.0} for name in PEER_SIZES})
+        beside_peers(names, LARGE, 32, 30, 4, {name: {"dropout": 0.0} for name in PEERS}, l2=l2)
     if given.part in (None, "growth"):
         print("\ngrowth: our step at the ids of `large`, and at ten times as many")
         growth([name for name in names if name in ("deepfm", "dcn")], steps=60)

@@ -35,6 +35,11 @@ def spread(batch: Batch, domains: Sequence[str]) -> Batch:
     return replace(batch, domain=torch.arange(len(batch)) % len(domains), domains=tuple(domains))
 
 
+def routed(batch: Batch, domain: str) -> Batch:
+    """The same rows, all of one domain; the batch still knows the names of all."""
+    return replace(batch, domain=torch.full_like(batch.domain, batch.domains.index(domain)))
+
+
 def renumbered(batch: Batch) -> Batch:
     """The same rows of the same domains, whose names stand in the opposite order."""
     return replace(batch, domain=len(batch.domains) - 1 - batch.domain, domains=batch.domains[::-1])

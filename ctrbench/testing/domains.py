@@ -8,9 +8,7 @@ from ctrbench.errors import ConfigError, UnknownDomain
 from ctrbench.testing import batches, checks
 from ctrbench.testing.checks import promise
 from ctrbench.testing.subject import Subject
-from ctrbench.testing.toy import (
-    DOMAINS,
-)
+from ctrbench.testing.toy import DOMAINS
 
 _NAMES = ("items", "training", "forward", "a.b", "a b", "a/b", "..", "ünïcode / 域", "%2E", "domain_books")
 """Names that a domain may have, and that a module may not."""

@@ -11,9 +11,7 @@ from ctrbench.errors import NoGeneralHead, UnknownDomain
 from ctrbench.testing import batches, checks
 from ctrbench.testing.checks import promise
 from ctrbench.testing.subject import Subject
-from ctrbench.testing.toy import (
-    DOMAINS,
-)
+from ctrbench.testing.toy import DOMAINS
 
 
 class HeadPromises(Subject):

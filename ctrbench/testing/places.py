@@ -10,11 +10,9 @@ import torch
 from ctrbench.errors import ConfigError
 from ctrbench.testing import checks
 from ctrbench.testing.checks import promise
-from ctrbench.testing.subject import COUNT, Subject, fewer_fields, fitted, new_rows, view
-from ctrbench.testing.toy import (
-    DOMAINS,
-    toy_items,
-)
+from ctrbench.testing.subject import COUNT, Subject, fitted, new_rows, other_fields, view
+from ctrbench.testing.toy import DOMAINS, toy_items
+from ctrbench.testing.watch import other_generators_untouched
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.optim import build_optimizers
 
@@ -33,7 +31,7 @@ class PlacePromises(Subject):
     def test_no_global_random_state_is_touched(self) -> None:
         """Construction and `loss` only draw from torch's default generator, and scoring draws nothing."""
         batch, ends = self.batch(), []
-        with checks.other_generators_untouched():
+        with other_generators_untouched():
             for seed in (1, 2):
                 with checks.seeded(seed):
                     model = self.kind()(self.settings(), self.featurizer().info, DOMAINS)
@@ -76,14 +74,19 @@ class PlacePromises(Subject):
             message = checks.refused(ConfigError, self.build, info=info)
         checks.assert_names(message, self.kind().__name__)
 
-    @promise("set `needs_history` where a model means nothing without one; else allow for fields that `info` lacks.")
-    def test_datasets_may_lack_histories_numbers_and_most_ids(self) -> None:
-        """A model trains on fewer kinds of fields, or, where it needs a history, refuses a dataset without one."""
-        for fields in fewer_fields():
+    @promise(
+        "set `needs_history` where a model means nothing without one; allow for fields that `info` lacks and for two "
+        "histories, or refuse them by a `ConfigError` that names the model."
+    )
+    def test_datasets_may_have_few_fields_or_two_histories(self) -> None:
+        """A model trains on fewer fields, and on two histories, or refuses the dataset when it is built."""
+        for fields in other_fields():
             featurizer = fitted(self.kind(), self.settings(), fields)
-            if self.kind().needs_history and not any(field.kind == "history" for field in fields):
-                message = checks.refused(ConfigError, self.build, info=featurizer.info)
-                checks.assert_names(message, self.kind().__name__)
-            else:
-                batch = view(featurizer, new_rows(), toy_items()).batch(torch.arange(COUNT))
-                checks.assert_works(self.build(info=featurizer.info), batch)
+            try:
+                model = self.build(info=featurizer.info)
+            except ConfigError as refusal:
+                checks.assert_names(str(refusal), self.kind().__name__)
+                continue
+            has_history = any(field.kind == "history" for field in fields)
+            assert has_history or not model.needs_history, "ConfigError was not raised where there is no history"
+            checks.assert_works(model, view(featurizer, new_rows(), toy_items()).batch(torch.arange(COUNT)))

@@ -7,10 +7,8 @@ import torch
 from ctrbench.testing import batches, checks
 from ctrbench.testing.checks import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
-from ctrbench.testing.toy import (
-    DOMAINS,
-    toy_items,
-)
+from ctrbench.testing.toy import DOMAINS, toy_items
+from ctrbench.testing.watch import NoFloatsFromIds
 
 
 class RowPromises(Subject):
@@ -67,11 +65,11 @@ class RowPromises(Subject):
 
     @promise("index with ids as they are: float32 cannot tell 2^24 from 2^24 + 1.")
     def test_ids_stay_integers(self) -> None:
-        """Ids are int64, and `forward` makes no floating-point numbers of them."""
+        """Ids are int64, and `forward` makes no floating-point numbers of them, nor of integers computed from them."""
         model, batch = self.trained(), self.batch()
         names = [name for name in ("ids", *self.featurizer().info.histories) if name in batch.x]
         checks.assert_none([name for name in names if batch.x[name].dtype != torch.int64], "not int64")
-        with torch.no_grad(), checks.NoFloatsFromIds([batch.x[name] for name in names]):
+        with torch.no_grad(), NoFloatsFromIds([batch.x[name] for name in names]):
             model(batch)
 
     @promise("featurise each row by itself, from what `fit` learned.")

@@ -10,9 +10,7 @@ from pydantic import ValidationError
 from ctrbench.testing import batches, checks
 from ctrbench.testing.checks import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
-from ctrbench.testing.toy import (
-    toy_items,
-)
+from ctrbench.testing.toy import toy_items
 from ctrbench.training.checkpoint import load_trained, trained_state
 
 

@@ -10,25 +10,24 @@ from unittest.mock import patch
 
 import polars as pl
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ctrbench import registry
 from ctrbench.data.source import Field
+from ctrbench.errors import PluginError
 from ctrbench.features.batch import Batch
 from ctrbench.features.featurizer import FeatureInfo, Featurizer
 from ctrbench.features.loader import Rows
 from ctrbench.models.contract import CTRModel
 from ctrbench.testing import batches, checks
-from ctrbench.testing.toy import (
-    DOMAINS,
-    FIELDS,
-    toy_items,
-    toy_manifest,
-    toy_rows,
-)
+from ctrbench.testing.toy import DOMAINS, FIELDS, toy_items, toy_manifest, toy_rows
+from ctrbench.validation import explain
 
 COUNT = 48
 """Rows of the usual batch."""
+_LIKED = pl.col("history").list.slice(1).alias("liked")
+"""Another history, shorter than the first."""
 
 
 class Subject:
@@ -39,6 +38,13 @@ class Subject:
     config: ClassVar[Mapping[str, Any]] = {}
     """Differences from the model's `Config`; small sizes keep the tests quick."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__name__.startswith("Test") and not hasattr(cls, "model"):
+            raise PluginError(f"{cls.__name__} names no model: give it a line such as `model = MyModel`")
+        if isinstance(getattr(cls, "model", None), type):  # a registered model is imported by its tests only
+            cls.settings()
+
     @classmethod
     def kind(cls) -> type[CTRModel]:
         """The model's class."""
@@ -46,8 +52,12 @@ class Subject:
 
     @classmethod
     def settings(cls) -> Any:
-        """Its configuration."""
-        return cls.kind().Config(**cls.config)
+        """Its configuration; `PluginError` where `config` is not one of this model."""
+        kind = cls.kind()
+        try:
+            return kind.Config(**cls.config)
+        except ValidationError as fault:
+            raise PluginError(explain(fault, kind.Config, f"{cls.__name__}.config, for {kind.__name__}")) from fault
 
     @classmethod
     @cache
@@ -94,20 +104,21 @@ class Subject:
 
 def fitted(kind: type[CTRModel], settings: Any, fields: Sequence[Field]) -> Featurizer:
     """The model's featurizer, fitted on toy rows with these fields."""
-    manifest = toy_manifest(fields=list(fields))
-    return kind.featurizer(settings).fit(toy_rows(300), toy_items(), manifest)
+    rows = toy_rows(300).with_columns(_LIKED)
+    return kind.featurizer(settings).fit(rows, toy_items(), toy_manifest(fields=list(fields)))
 
 
 def new_rows() -> pl.DataFrame:
     """Rows that train does not hold."""
-    return toy_rows(COUNT, first=10_000, seed=7)
+    return toy_rows(COUNT, first=10_000, seed=7).with_columns(_LIKED)
 
 
-def fewer_fields() -> list[list[Field]]:
-    """The toy fields without histories, without numbers, without both; and user, item and history alone."""
+def other_fields() -> list[list[Field]]:
+    """The toy fields without some kinds; user, item and history alone; the item alone; and with two histories."""
     lacks = (("history",), ("number",), ("history", "number"))
     kinds = [[field for field in FIELDS if field.kind not in lack] for lack in lacks]
-    return [*kinds, [field for field in FIELDS if field.name in ("user", "item", "history")]]
+    few = [[field for field in FIELDS if field.name in names] for names in (("user", "item", "history"), ("item",))]
+    return [*kinds, *few, [*FIELDS, Field(name="liked", kind="history", of="user")]]
 
 
 def view(featurizer: Featurizer, rows: pl.DataFrame, items: pl.DataFrame) -> Rows:

@@ -48,7 +48,7 @@ def test_a_vocabulary_beyond_int32_names_model_value_and_limit():
 
 def test_a_model_that_needs_history_says_what_is_missing():
     kind = type("Sequential", (Frozen,), {"needs_history": True})
-    with pytest.raises(ConfigError, match="Sequential needs a history field, and this dataset has none"):
+    with pytest.raises(ConfigError, match="Sequential needs a history field and an id field 'item'"):
         kind(kind.Config(), FeatureInfo(ids=("user",)), ("books",))
 
 
@@ -145,3 +145,49 @@ def refusal(*settings):
 )
 def test_what_the_command_line_says(setting, sentence):
     assert refusal(setting) == sentence
+
+
+SINGLE = {"embedding_dim": 32, "hidden": (512, 256, 128), "dropout": 0.3}
+MULTI = {"embedding_dim": 32, "dropout": 0.3}
+TABLE3 = {
+    "pnn": {**SINGLE, "product": "inner"},
+    "dcn": {**SINGLE, "cross_layers": 6},
+    "deepfm": SINGLE,
+    "xdeepfm": {**SINGLE, "cin": (200, 200, 200), "cin_activation": "identity", "cin_split": False},
+    "dien": {**SINGLE, "auxiliary_weight": 1.0},
+    "autoint": {**SINGLE, "layers": 3, "heads": 2, "head_dim": 32, "deep": True},
+    "fibinet": {**SINGLE, "reduction": 3, "bilinear": "interaction"},
+    "inttower": {**SINGLE, "hidden": (300, 300, 300), "heads": 2, "head_dim": 64, "temperature": 0.07},
+    "shared_bottom": {**MULTI, "bottom_hidden": (1024, 1024), "tower_hidden": (1024, 512, 256)},
+    "mmoe": {**MULTI, "experts": 3, "expert_hidden": (1024, 512), "tower_hidden": (1024, 1024)},
+    "ple": {
+        **MULTI,
+        "shared_experts": 1,
+        "domain_experts": 2,
+        "expert_hidden": (1024, 512),
+        "tower_hidden": (1024, 1024),
+    },
+    "star": {**MULTI, "hidden": (1024, 512, 256), "auxiliary_hidden": (1024, 512, 256)},
+    "sar_net": {
+        **MULTI,
+        "shared_experts": 2,
+        "domain_experts": 2,
+        "expert_hidden": (1024, 1024),
+        "hidden": (1024, 512),
+    },
+    "dffm": {**MULTI, "hidden": (1024, 512, 256)},
+    "uni_ctr": {"ladders": 4, "tower": (512, 256, 128), "dropout": 0.3, "lora_rank": 8, "lora_alpha": 32},
+}
+"""The settings of the Uni-CTR paper's Table III, and of each model's own paper where that is silent."""
+
+
+@every
+def test_a_models_own_settings_are_its_papers(name):
+    config = registry.load("models", name).Config()
+    assert {key: getattr(config, key) for key in TABLE3[name]} == TABLE3[name]
+
+
+def test_the_last_domain_stays():
+    model = Frozen(Frozen.Config(), FeatureInfo(), ("books",))
+    with pytest.raises(ConfigError, match="'books' is the last domain of this Frozen"):
+        model.remove_domain("books")

@@ -175,7 +175,7 @@ def test_contrast_is_in_the_loss_only_with_its_weight():
     contrast = info_nce(users[:, -1].flatten(1), items.flatten(1), ids, positive, model.config.temperature)
     click = functional.binary_cross_entropy_with_logits(model(batch), batch.label)
     assert contrast > 0.1
-    torch.testing.assert_close(model.loss(batch), click + 0.5 * contrast)
+    torch.testing.assert_close(model.loss(batch), click + 0.5 * contrast / len(batch))
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])

@@ -8,6 +8,7 @@ from torch import nn
 
 from ctrbench.errors import BackboneError, ConfigError
 from ctrbench.features.batch import Batch
+from ctrbench.features.featurizer import FeatureInfo
 from ctrbench_plugins.models.uni_ctr import model as module
 from ctrbench_plugins.models.uni_ctr.layers import AttentionPooling, Ladder
 from ctrbench_plugins.models.uni_ctr.model import UniCTR, tap_layers
@@ -64,7 +65,7 @@ def test_the_hidden_states_that_are_tapped_are_those_layers(monkeypatch):
 
     monkeypatch.setattr(module, "load_encoder", lambda name: Stub())
     monkeypatch.setattr(module, "with_lora", lambda encoder, *settings: encoder)
-    model = UniCTR(UniCTR.Config(tower=(4,)), SimpleNamespace(), DOMAINS)
+    model = UniCTR(UniCTR.Config(tower=(4,)), FeatureInfo(), DOMAINS)
     _, featurizer = build("uni_ctr")
     encoded = model.encode(toy_batch(featurizer))
     assert [tap.unique().item() for tap in encoded.taps] == [6, 12, 18, 24]

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from ctrbench.api import CTRModel, FieldEmbedding, IdFeaturizer, PerDomain, Rate, Size, mlp
-from ctrbench.errors import PluginError
+from ctrbench.errors import ConfigError, PluginError
 from ctrbench.testing import ModelTests
 from tests.fakes import entry, register
 
@@ -181,6 +181,12 @@ class DividedIds(Small):
         return super().encode(batch) + batch.x["history"][:, :1] / 10
 
 
+@breaks("ids_stay_integers", "makes floating-point numbers of ids")
+class FloatsOfShiftedIds(Small):
+    def encode(self, batch):
+        return super().encode(batch) + (batch.x["ids"] + 1).float().mean(1, keepdim=True)
+
+
 class ScalesByTheBatch(IdFeaturizer):
     def __call__(self, rows, items):
         out = super().__call__(rows, items)
@@ -197,7 +203,7 @@ class FeaturesOfTheBatch(Small):
 # learning
 
 
-@breaks("the_loss_is_a_finite_scalar", "mean")
+@breaks("the_loss_is_a_finite_scalar", "return a scalar")
 class LossPerRow(Small):
     def loss(self, batch):
         return functional.binary_cross_entropy_with_logits(self(batch), batch.label, reduction="none")
@@ -262,6 +268,47 @@ class EveryTowerForEveryRow(Small):
         encoded = self.encode(batch)
         every = torch.stack([self.towers[name](encoded)[:, 0] for name in batch.domains], dim=1)
         return every.gather(1, batch.domain[:, None])[:, 0]
+
+
+@breaks("what_only_one_domain_trains_is_in_per_domain", "alone: places")
+class StackedVectors(Small):
+    """A vector per domain in one parameter; an optimiser moves all of them by momentum and decay."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.places = nn.Parameter(torch.randn(len(self.domains) + 1, 8))
+
+    def encode(self, batch):
+        known = torch.tensor([self.domains.index(name) if name in self.domains else -1 for name in batch.domains])
+        return super().encode(batch) + self.places[1 + known[batch.domain]]
+
+
+@breaks("what_only_one_domain_trains_is_in_per_domain", "heads.0.weight, heads.0.bias, heads.1")
+class GatheredHeads(Small):
+    """Every row visits every domain's head, and takes its own's logit."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.heads = nn.ModuleList(nn.Linear(8, 1) for _ in self.domains)
+
+    def forward(self, batch):
+        encoded = self.encode(batch)
+        every = torch.cat([head(encoded) for head in self.heads], dim=1)
+        places = torch.tensor([self.domains.index(name) for name in batch.domains])
+        return super().forward(batch) + every.gather(1, places[batch.domain][:, None])[:, 0]
+
+
+@breaks("what_only_one_domain_trains_is_in_per_domain", "alone: columns")
+class StackedColumns(StackedVectors):
+    """The domain is not the first dimension."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        del self.places
+        self.columns = nn.Parameter(torch.randn(8, len(self.domains) + 1))
+
+    def __getattr__(self, name):
+        return self.columns.T if name == "places" else super().__getattr__(name)
 
 
 @breaks("a_batch_of_one_row", "batch normalisation")
@@ -581,15 +628,88 @@ class Unchecked(Small):
 breaks("a_vocabulary_beyond_int32_is_refused", "ConfigError was not raised")(Unchecked)
 
 
-@breaks("datasets_may_lack_histories_numbers_and_most_ids", "ConfigError was not raised")
+@breaks("datasets_may_have_few_fields_or_two_histories", "ConfigError was not raised")
 class NeedsHistoryButTakesNone(Unchecked):
     needs_history = True
 
 
-@breaks("datasets_may_lack_histories_numbers_and_most_ids", "needs_history")
+@breaks("datasets_may_have_few_fields_or_two_histories", "needs_history")
 class ReadsHistoryAlways(Small):
     def encode(self, batch):
         return super().encode(batch) + (batch.x["history"] != 0).sum(1, keepdim=True)
+
+
+@breaks("datasets_may_have_few_fields_or_two_histories", "two histories(?s:.)*ValueError: too many values")
+class OneHistoryAtMost(Small):
+    def __init__(self, *args):
+        super().__init__(*args)
+        (self.history,) = self.features.histories or ("",)
+
+
+@breaks("datasets_may_have_few_fields_or_two_histories", "does not say: RefusesWithoutItsName")
+class RefusesWithoutItsName(Small):
+    def __init__(self, *args):
+        super().__init__(*args)
+        if len(self.features.names) == 1:
+            raise ConfigError("this dataset has one field only")
+
+
+class RefusesByName(Small):
+    def __init__(self, *args):
+        super().__init__(*args)
+        if len(self.features.names) == 1:
+            raise ConfigError("RefusesByName needs two fields, and this dataset has one")
+
+
+class MasksAndCounts(Small):
+    """Numbers made by way of ids, none of which grows with them."""
+
+    def encode(self, batch):
+        ids = batch.x["history"]
+        popular = torch.arange(self.features.vocabulary) % 7
+        counts = [
+            (ids != 0).sum(1),
+            ids.count_nonzero(1),
+            ids.clamp(max=1).sum(1),
+            popular[ids].sum(1),
+            functional.one_hot(ids, self.features.vocabulary).sum((1, 2)),
+            torch.zeros_like(ids).sum(1),
+            ids.new_zeros(len(ids)),
+        ]
+        places = ids.sort(1).indices if ids.shape[1] else ids
+        return super().encode(batch) + torch.stack(counts, 1).float().sum(1, True) + places.ndim
+
+
+def test_refusing_a_dataset_by_name_keeps_the_promise():
+    type("Tests", (ModelTests,), {"model": RefusesByName})().test_datasets_may_have_few_fields_or_two_histories()
+
+
+def test_masks_counts_and_places_are_no_ids():
+    type("Tests", (ModelTests,), {"model": MasksAndCounts})().test_ids_stay_integers()
+
+
+@pytest.mark.parametrize("kind", [StackedVectors, GatheredHeads])
+def test_no_other_promise_tells_weights_of_a_domain_outside_per_domain(kind):
+    tests = type("Tests", (ModelTests,), {"model": kind})()
+    tests.test_a_step_on_one_domain_leaves_the_others_as_they_were()
+    tests.test_an_absent_domain_learns_nothing()
+
+
+def test_a_class_of_tests_names_its_model():
+    base = type("MyModelTests", (ModelTests,), {})
+    type("TestMine", (base,), {"model": Small})
+    with pytest.raises(PluginError, match="TestNone names no model: give it a line such as `model = MyModel`"):
+        type("TestNone", (base,), {})
+
+
+def test_a_config_that_the_model_refuses_is_told_in_one_sentence(monkeypatch):
+    told = "unknown key 'size' in TestMine.config, for Small"
+    with pytest.raises(PluginError, match=told):
+        type("TestMine", (ModelTests,), {"model": Small, "config": {"size": 8}})
+    register(monkeypatch, entry("ctrbench.models", "small", f"{__name__}:Small"))
+    tests = type("TestMine", (ModelTests,), {"model": "small", "config": {"size": 8}})()
+    with pytest.raises(PluginError, match=told):
+        tests.test_heads_by_name()
 
 
 @pytest.mark.parametrize(("kind", "test", "words"), CASES, ids=lambda value: getattr(value, "__name__", None))

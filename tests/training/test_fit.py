@@ -60,6 +60,20 @@ def test_interrupted_and_resumed_is_bitwise_uninterrupted(name, step, tmp_path):
     assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
 
 
+def test_dense_embeddings_train_and_resume_bitwise(tmp_path):
+    config, path = CONFIG.model_copy(update={"embeddings": "dense"}), tmp_path / "checkpoint.safetensors"
+    model, train, valid = setup("deepfm")
+    sparse = {key: value.clone() for key, value in model.state_dict().items()}
+    fit(model, train, valid, config, seed=3)
+    expected = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(KeyboardInterrupt):
+        fit(setup("deepfm")[0], train, valid, config, seed=3, checkpoint=path, watch=interrupt_at(4))
+    resumed = setup("deepfm")[0]
+    fit(resumed, train, valid, config, seed=3, checkpoint=path)
+    assert all(torch.equal(value, expected[key]) for key, value in resumed.state_dict().items())
+    assert any(not torch.equal(value, expected[key]) for key, value in sparse.items())
+
+
 def test_a_finished_checkpoint_trains_no_further(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     model, train, valid = setup("deepfm")
