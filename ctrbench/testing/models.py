@@ -28,7 +28,7 @@ class ModelTests(
         config = {"embedding_dim": 8}
     ```
 
-    pytest must be installed. It takes about two seconds for a model of ids with small sizes, and ten for a small
+    pytest must be installed. It takes about two seconds for a model of ids with small sizes, and fifteen for a small
     language model. A promise that does not apply is overridden with its reason:
 
     ```python
