@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from platform import python_version
@@ -130,6 +130,10 @@ class Arrays:
         if HISTORY in rows.features:
             x |= _history(rows.features[HISTORY], starts["item"])
         return cls(x, rows.label.numpy(), sizes)
+
+    def first(self, count: int) -> Arrays:
+        """The first `count` rows."""
+        return replace(self, x={name: column[:count] for name, column in self.x.items()}, label=self.label[:count])
 
     def of_model(self, model: Any) -> list[np.ndarray]:
         """What `model` reads, in its own order."""

@@ -39,7 +39,7 @@ def test_a_peers_ids_are_ours():
 
 def test_a_rate_is_measured():
     kind = registry.load("models", "deepfm")
-    assert our_rate(kind, kind.Config(embedding_dim=4, hidden=(8,)), SIZES, steps=1) > 0
+    assert our_rate(kind, kind.Config(embedding_dim=4, hidden=(8,)), *random_rows(SIZES, 64, history=False)) > 0
 
 
 def test_an_unknown_model_ends_the_script_with_the_known_ones():

@@ -8,10 +8,11 @@ large    the vocabularies of the paper (2.2 M users, 0.4 M items, 50 k brands), 
          without dropout
 growth   our step with tables ten times as large, beside our step with those of `large`
 
-Both sides train on the CPU through their own loops, on random rows, without validation. Ours is timed over an epoch's
-steps, batches included, theirs over a call of `fit`. A peer of several tasks runs every tower on every row: it knows no
-domains. By default a peer has its own L2 of 1e-5, a pass over whole tables in every step, which ours has not;
-`--without-l2` takes it away. Freed memory is kept for the next step, as the `ctrbench` command does, for both sides.
+Both sides train on the CPU through their own loops, on the same random rows (the slow side on the first of them).
+Ours is timed over an epoch's steps, batches included, theirs over a call of `fit`. A peer of several tasks runs every
+tower on every row: it knows no domains. By default a peer has its own L2 of 1e-5, a pass over whole tables in every
+step, which ours has not; `--without-l2` takes it away. Freed memory is kept for the next step, as the `ctrbench`
+command does, for both sides.
 """
 
 from __future__ import annotations
@@ -65,22 +66,19 @@ def random_rows(sizes: Mapping[str, int], count: int, *, history: bool) -> tuple
     return Rows(features, domain, DOMAINS, label, torch.arange(count)), info
 
 
-def our_rate(kind: Any, config: Any, sizes: Mapping[str, int], steps: int) -> float:
+def our_rate(kind: Any, config: Any, rows: Rows, info: FeatureInfo) -> float:
     """Rows per second of our `fit`; its first epoch is warm-up."""
-    rows, info = random_rows(sizes, steps * BATCH, history=kind.needs_history)
-    few, _ = random_rows(sizes, 64, history=kind.needs_history)  # validation is not timed
-    result = fit(kind(config, info, DOMAINS), rows, few, TrainConfig(epochs=2, batch_size=BATCH), seed=0)
+    result = fit(kind(config, info, DOMAINS), rows, rows, TrainConfig(epochs=2, batch_size=BATCH), seed=0)
     return len(rows) / result.epochs[1].seconds
 
 
-def peer_rate(name: str, config: Any, sizes: Mapping[str, int], steps: int, *, history: bool, l2: bool) -> float:
+def peer_rate(name: str, config: Any, arrays: Arrays, *, l2: bool) -> float:
     """Rows per second of the peer's `fit`; a call on one batch is warm-up."""
-    first, rest = (Arrays.of(*random_rows(sizes, count * BATCH, history=history)) for count in (1, steps))
-    model = build_peer(name, config, rest, seed=0, l2=l2)
-    fit_peer(model, first, BATCH)
+    model = build_peer(name, config, arrays, seed=0, l2=l2)
+    fit_peer(model, arrays.first(BATCH), BATCH)
     start = time.perf_counter()
-    fit_peer(model, rest, BATCH)
-    return len(rest.label) / (time.perf_counter() - start)
+    fit_peer(model, arrays, BATCH)
+    return len(arrays.label) / (time.perf_counter() - start)
 
 
 def beside_peers(
@@ -98,11 +96,12 @@ def beside_peers(
     for name in names:
         kind = registry.load("models", name)
         config = kind.Config(**alike(name, dim), **settings.get(name, {}))
-        mine = our_rate(kind, config, sizes, steps)
+        rows, info = random_rows(sizes, steps * BATCH, history=kind.needs_history)
+        mine = our_rate(kind, config, rows, info)
         if name not in PEERS:
             print(f"{name:<14} {mine:>10,.0f} {'-':>12} {'-':>7}", flush=True)
             continue
-        other = peer_rate(name, config, sizes, peer_steps, history=kind.needs_history, l2=l2)
+        other = peer_rate(name, config, Arrays.of(rows, info).first(peer_steps * BATCH), l2=l2)
         print(f"{name:<14} {mine:>10,.0f} {other:>12,.0f} {mine / other:>7.1f}", flush=True)
 
 
@@ -113,7 +112,8 @@ def growth(names: Sequence[str], steps: int) -> None:
     for name in names:
         kind = registry.load("models", name)
         config = kind.Config(**alike(name, 32))
-        small, large = (BATCH / our_rate(kind, config, sizes, steps) * 1e3 for sizes in (LARGE, larger))
+        views = (random_rows(sizes, steps * BATCH, history=kind.needs_history) for sizes in (LARGE, larger))
+        small, large = (BATCH / our_rate(kind, config, *view) * 1e3 for view in views)
         print(f"{name:<14} {small:>10.1f} {large:>12.1f} {large / small:>7.2f}", flush=True)
 
 
