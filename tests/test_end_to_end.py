@@ -100,7 +100,7 @@ def test_one_failed_run_does_not_stop_the_others(folder):
 
 
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(folder, tmp_path):
-    slow = ["--limit", "500", "--set", "uni_ctr.train.batch_size=4"]
+    slow = ["--limit", "500", "--set", "uni_ctr.train.batch_size=2", "--set", "uni_ctr.train.epochs=3"]
     words = ["run", "table3", "--models", "uni_ctr", *TINY_LM, *slow]
     whole = json.loads(ctrbench(tmp_path, *words, "--results", "whole", "--format", "json")[1])
     process = start(tmp_path, *words, "--results", "cut")
