@@ -24,6 +24,13 @@ def columns(dim: int) -> list[Any]:
     return [inputs.SparseFeat(name, size, embedding_dim=dim) for name, size in SIZES.items()]
 
 
+def model_of_domains(module: str, name: str, domains: tuple[str, ...], **sizes: Any) -> Any:
+    """deepctr-torch's model of several tasks, one per domain, that gives logits; towers of 8 and 4, embeddings of 6."""
+    kind = getattr(deepctr_module(f"models.multitask.{module}"), name)
+    tasks = {"task_types": ("regression",) * len(domains), "task_names": domains}
+    return kind(columns(6), tower_dnn_hidden_units=(8, 4), init_std=0.5, **tasks, **sizes).eval()
+
+
 def same_rows(count: int = 32, domains: tuple[str, ...] = ("all",)) -> tuple[Tensor, Batch]:
     """Random rows as deepctr-torch's input (count, F), and as our batch; domains take turns."""
     ids = torch.stack([torch.randint(0, size, (count,)) for size in SIZES.values()], dim=1)

@@ -2,7 +2,6 @@
 
 import torch
 
-from ctrbench.api import deepctr_module
 from ctrbench_plugins.models.mmoe import MMOE
 from tests import peers
 from tests.toys import DOMAINS, build, toy_batch
@@ -39,17 +38,9 @@ def test_two_domains_mix_the_same_row_differently():
 
 
 def test_logits_are_those_of_deepctr_torch_with_the_column_of_the_rows_domain():
-    kind = deepctr_module("models.multitask.mmoe").MMOE
-    theirs = kind(
-        peers.columns(6),
-        num_experts=3,
-        expert_dnn_hidden_units=(12, 8),
-        gate_dnn_hidden_units=(),
-        tower_dnn_hidden_units=(8, 4),
-        init_std=0.5,
-        task_types=("regression",) * 3,
-        task_names=DOMAINS,
-    ).eval()
+    theirs = peers.model_of_domains(
+        "mmoe", "MMOE", DOMAINS, num_experts=3, expert_dnn_hidden_units=(12, 8), gate_dnn_hidden_units=()
+    )
     config = MMOE.Config(embedding_dim=6, expert_hidden=(12, 8), tower_hidden=(8, 4))
     ours = MMOE(config, peers.INFO, DOMAINS).eval()
     peers.copy_table(ours.embedding.table, theirs.embedding_dict)

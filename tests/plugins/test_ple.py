@@ -62,19 +62,16 @@ def test_logits_are_those_of_deepctr_torch_with_the_column_of_the_rows_domain(le
 
 def side_by_side(levels, shared=1):
     """deepctr-torch's PLE, and ours with its weights."""
-    kind = deepctr_module("models.multitask.ple").PLE
-    theirs = kind(
-        peers.columns(6),
+    theirs = peers.model_of_domains(
+        "ple",
+        "PLE",
+        DOMAINS,
         shared_expert_num=shared,
         specific_expert_num=2,
         num_levels=levels,
         expert_dnn_hidden_units=(12, 8),
         gate_dnn_hidden_units=(),
-        tower_dnn_hidden_units=(8, 4),
-        init_std=0.5,
-        task_types=("regression",) * 3,
-        task_names=DOMAINS,
-    ).eval()
+    )
     config = PLE.Config(embedding_dim=6, levels=levels, expert_hidden=(12, 8), tower_hidden=(8, 4))
     ours = PLE(config, peers.INFO, DOMAINS).eval()
     peers.copy_table(ours.embedding.table, theirs.embedding_dict)

@@ -2,7 +2,6 @@
 
 import torch
 
-from ctrbench.api import deepctr_module
 from ctrbench_plugins.models.shared_bottom import SharedBottom
 from tests import peers
 from tests.toys import DOMAINS, build, toy_batch
@@ -42,15 +41,7 @@ def test_defaults_are_those_of_the_uni_ctr_paper():
 
 
 def test_logits_are_those_of_deepctr_torch_with_the_column_of_the_rows_domain():
-    kind = deepctr_module("models.multitask.sharedbottom").SharedBottom
-    theirs = kind(
-        peers.columns(6),
-        bottom_dnn_hidden_units=(16, 12),
-        tower_dnn_hidden_units=(8, 4),
-        init_std=0.5,
-        task_types=("regression",) * 3,
-        task_names=DOMAINS,
-    ).eval()
+    theirs = peers.model_of_domains("sharedbottom", "SharedBottom", DOMAINS, bottom_dnn_hidden_units=(16, 12))
     config = SharedBottom.Config(embedding_dim=6, bottom_hidden=(16, 12), tower_hidden=(8, 4))
     ours = SharedBottom(config, peers.INFO, DOMAINS).eval()
     peers.copy_table(ours.embedding.table, theirs.embedding_dict)
