@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from ctrbench.backbones.load import (
         load_encoder as load_encoder,
         load_tokenizer as load_tokenizer,
-        with_lora as with_lora,
+    )
+    from ctrbench.backbones.lora import with_lora as with_lora
+    from ctrbench.backbones.structure import (
+        encoder_layers as encoder_layers,
+        final_norm as final_norm,
+        is_causal as is_causal,
+        positions as positions,
     )
     from ctrbench.data.clean import (
         clean_text as clean_text,
@@ -140,21 +146,25 @@ _WHERE = {
     "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
+    "encoder_layers": "ctrbench.backbones.structure:encoder_layers",
     "examples": "ctrbench.data.lines:examples",
+    "final_norm": "ctrbench.backbones.structure:final_norm",
     "inner_products": "ctrbench.models.layers.product:inner_products",
+    "is_causal": "ctrbench.backbones.structure:is_causal",
     "is_page_code": "ctrbench.data.clean:is_page_code",
     "load_encoder": "ctrbench.backbones.load:load_encoder",
     "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
     "masked_softmax": "ctrbench.models.layers.attention:masked_softmax",
     "mixture": "ctrbench.models.layers.mixture:mixture",
     "mlp": "ctrbench.models.layers.mlp:mlp",
+    "positions": "ctrbench.backbones.structure:positions",
     "price_text": "ctrbench.data.clean:price_text",
     "read_price": "ctrbench.data.clean:read_price",
     "resolve_backbone": "ctrbench.backbones.files:resolve_backbone",
     "scan_json_lines": "ctrbench.data.lines:scan_json_lines",
     "scan_lines": "ctrbench.data.lines:scan_lines",
     "take_good": "ctrbench.data.lines:take_good",
-    "with_lora": "ctrbench.backbones.load:with_lora",
+    "with_lora": "ctrbench.backbones.lora:with_lora",
 }
 
 __all__ = sorted(_WHERE)

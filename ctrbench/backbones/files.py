@@ -1,4 +1,4 @@
-"""From a backbone's name to its files: a plugin's answer, a local folder, or a hub id."""
+"""From a backbone's name to its files: a plugin's answer, a local folder, a GGUF file, or a hub id."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ctrbench.errors import BackboneError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"(?P<path>\w[\w.-]*/[\w.-]+)(@(?P<revision>\w[\w./-]*))?")
 
 
 @dataclass(frozen=True)
 class BackboneFiles:
     """Where a backbone comes from: `path` (a local folder or a hub id at `revision`), or code that builds it.
 
+    `gguf` names the one file in `path` that holds configuration, tokenizer and weights, for a backbone in GGUF.
     `build` makes a backbone with random weights, for tests and offline smoke runs; tables say when one was used.
     `advice` is what to do where it cannot be loaded.
     """
@@ -29,7 +30,8 @@ class BackboneFiles:
     path: str = ""
     revision: str | None = None
     build: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerFast]] | None = None
-    advice: str = "name a local folder, or another backbone"
+    advice: str = "check the name and the network, or name a local folder or another backbone"
+    gguf: str | None = None
 
     @property
     def random(self) -> bool:
@@ -38,19 +40,47 @@ class BackboneFiles:
 
 
 def resolve_backbone(name: str) -> BackboneFiles:
-    """The files of backbone `name`: registered by a plugin, else a local folder, else a hub id `owner/name`."""
+    """The files of backbone `name`, which is, in this order:
+
+    a name that a plugin registered, a local folder, a `.gguf` file or a folder with one, or a hub id `owner/name` or
+    `owner/name@revision`. Raises `BackboneError` for anything else. Nothing is fetched.
+    """
     if name in registry.names("backbones"):
         files = registry.load("backbones", name)(name)
         if files is not None:
             return files
-    if Path(name).expanduser().is_dir():
-        if not (Path(name).expanduser() / "config.json").is_file():
-            raise BackboneError(f"folder {name} holds no config.json, so it is not a transformers model")
-        return BackboneFiles(name, str(Path(name).expanduser()))
-    if _HUB_ID.fullmatch(name) and not name.startswith((".", "/")):
-        return BackboneFiles(name, name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _folder(name, path)
+    if path.suffix.lower() == ".gguf":
+        return _gguf(name, path)
+    if hub := _HUB_ID.fullmatch(name):
+        return BackboneFiles(name, hub["path"], hub["revision"])
     known = registry.names("backbones")
     raise BackboneError(
-        f"no backbone '{name}': it is no registered name, no folder and no hub id owner/name."
+        f"no backbone '{name}': it is no registered name, no folder, no GGUF file and no hub id owner/name."
         f"{registry.suggest(name, known)}"
     )
+
+
+def _folder(name: str, folder: Path) -> BackboneFiles:
+    if (folder / "config.json").is_file():
+        return BackboneFiles(name, str(folder), advice=_local_advice(folder))
+    files = sorted(folder.glob("*.gguf"))
+    if len(files) == 1:
+        return _gguf(name, files[0])
+    if files:
+        raise BackboneError(
+            f"folder {name} holds {len(files)} GGUF files ({', '.join(file.name for file in files)}); name one of them"
+        )
+    raise BackboneError(f"folder {name} holds no config.json and no GGUF file, so it is not a transformers model")
+
+
+def _gguf(name: str, file: Path) -> BackboneFiles:
+    if not file.is_file():
+        raise BackboneError(f"there is no GGUF file {name}; check the path")
+    return BackboneFiles(name, str(file.parent), gguf=file.name, advice=_local_advice(file))
+
+
+def _local_advice(path: Path) -> str:
+    return f"see that {path} is whole, or name another backbone"

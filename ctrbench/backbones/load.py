@@ -1,80 +1,117 @@
-"""Encoders and tokenizers through transformers' Auto classes; LoRA through peft. Both are imported when first used."""
+"""Encoders and tokenizers through transformers' Auto classes, which are imported when first used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctrbench.backbones.files import BackboneFiles, resolve_backbone
-from ctrbench.errors import BackboneError, ConfigError
+from ctrbench.backbones.pretrained import one_sentence, read
+from ctrbench.errors import BackboneError
 
 if TYPE_CHECKING:
-    from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
-    """The backbone's own fast tokenizer, with a padding token."""
+    """The backbone's own fast tokenizer, with a padding token.
+
+    One that has none pads with its end-of-text token, else its unknown token, else token 0: what stands at padded
+    positions is masked anyway. Raises `BackboneError` where the files hold no fast tokenizer.
+    """
     files = resolve_backbone(name)
     if files.build is not None:
         tokenizer = files.build()[1]
     else:
         from transformers import AutoTokenizer
 
-        tokenizer = _load(AutoTokenizer, files)
+        tokenizer = read(AutoTokenizer, files, "tokenizer")
     if not getattr(tokenizer, "is_fast", False):
-        raise BackboneError(f"backbone '{name}' has no fast tokenizer, which ctrbench needs")
+        raise BackboneError(f"backbone '{name}' has no fast tokenizer, which ctrbench needs; name another backbone")
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # transformers makes one up
+        raise BackboneError(f"backbone '{name}' comes without the vocabulary of its tokenizer; {files.advice}")
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
     tokenizer.padding_side = "right"
     tokenizer.truncation_side = "left"  # a long prompt loses user and oldest history; the product, its end, stays
     return tokenizer
 
 
-def load_encoder(name: str) -> PreTrainedModel:
-    """The backbone without any task head, in fp32, every weight frozen.
+def load_encoder(name: str, dtype: Literal["fp32", "bf16"] = "fp32") -> PreTrainedModel:
+    """The backbone without any task head, its weights in `dtype`, every one frozen.
 
-    Inside `torch.device("meta")` its configuration is read, and no weight.
+    Inside `torch.device("meta")` its configuration is read, and no weight. Raises `BackboneError` where the files are
+    not there, are damaged, lack a weight, hold more than tensors, or do not fit into memory.
     """
     import torch
 
     files = resolve_backbone(name)
-    if files.build is not None:
-        encoder = files.build()[0]
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    if files.build is None:
+        encoder = _from_files(files, kind)
     else:
-        from transformers import AutoConfig, AutoModel
-
-        if torch.get_default_device().type == "meta":
-            encoder = AutoModel.from_config(_load(AutoConfig, files))
-        else:
-            encoder = _load(AutoModel, files, dtype=torch.float32)
+        encoder = files.build()[0]
+        for weight in encoder.parameters():  # not buffers: rotary frequencies need their precision
+            weight.data = weight.data.to(kind)
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
     encoder.config.use_cache = False
     return encoder.requires_grad_(False)
 
 
-def with_lora(
-    encoder: PreTrainedModel, rank: int, alpha: int, dropout: float, targets: tuple[str, ...] | None
-) -> nn.Module:
-    """The encoder with trainable low-rank adapters (Hu et al., arXiv 2106.09685); its own weights stay frozen.
+def _from_files(files: BackboneFiles, dtype: torch.dtype) -> Any:
+    """Weights from safetensors, GGUF, or a `.bin` through torch's loader of plain tensors; code from nowhere."""
+    import torch
+    from transformers import AutoConfig, AutoModel
 
-    `targets` are names of linear layers; None takes the query and value projections, found by architecture.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    config = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, bias="none", target_modules=list(targets) if targets else None
+    config = read(AutoConfig, files, "configuration")
+    _refuse_kinds(files, config)
+    config._attn_implementation = None  # transformers' choice: a configuration may name compiled code on a hub
+    if torch.get_default_device().type == "meta":
+        with one_sentence(files, "configuration"):
+            return AutoModel.from_config(config, dtype=dtype, trust_remote_code=False)
+    encoder, found = read(
+        AutoModel,
+        files,
+        "weights",
+        config=config,
+        dtype=dtype,
+        weights_only=True,
+        ignore_mismatched_sizes=True,  # `_refuse_random` tells of them
+        output_loading_info=True,
+        **(_unpacked() if files.gguf else {}),
     )
-    try:
-        return get_peft_model(encoder, config)
-    except ValueError as error:
-        kind = encoder.config.model_type
-        raise ConfigError(f"LoRA does not fit a backbone of type '{kind}': {error}; set lora_targets") from error
+    _refuse_random(files, [*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
+    return encoder
 
 
-def _load(auto: Any, files: BackboneFiles, **options: Any) -> Any:
-    try:
-        return auto.from_pretrained(files.path, revision=files.revision or "main", trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BackboneError(f"backbone '{files.name}' is not here: {files.advice} ({reason.rstrip('.')})") from error
+def _unpacked() -> dict[str, Any]:
+    """GGUF weights as plain layers: LoRA fits no packed ones, and the kernels that compute with them are fetched code.
+
+    Versions of transformers without `GgufConfig` always unpack.
+    """
+    import transformers
+
+    config = getattr(transformers, "GgufConfig", None)
+    return {"quantization_config": config(dequantize=True)} if config is not None else {}
+
+
+def _refuse_kinds(files: BackboneFiles, config: PreTrainedConfig) -> None:
+    """What cannot be a backbone, by its configuration."""
+    kind = None
+    if config.is_encoder_decoder:
+        kind = f"an encoder with a decoder ({config.model_type}); name one that is either alone"
+    elif getattr(config, "quantization_config", None):
+        kind = "stored with quantised weights, which LoRA and gradients do not fit; name the original, or a GGUF file"
+    if kind is not None:
+        raise BackboneError(f"backbone '{files.name}' is {kind}")
+
+
+def _refuse_random(files: BackboneFiles, keys: list[str]) -> None:
+    """transformers fills what it does not find with random numbers; no result may rest on those."""
+    random = sorted(key for key in keys if not key.startswith("pooler."))
+    if random:
+        raise BackboneError(
+            f"backbone '{files.name}': its files lack {len(random)} of its weights, or have them in another shape "
+            f"(the first is {random[0]}), and would leave them random; {files.advice}"
+        )

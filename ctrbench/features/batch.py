@@ -40,6 +40,11 @@ class Batch:
         names = (self.domains[index] for index in present.tolist())
         return list(zip(names, order.split(counts.tolist()), strict=True))
 
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether each domain's rows stand together, in the order of `groups`; found once per batch."""
+        return len(self.domains) == 1 or bool((self.domain.diff() >= 0).all())
+
     def by_domain(self) -> Iterator[tuple[str, Tensor]]:
         """Each present domain's name and the indices of its rows."""
         return iter(self.groups)
@@ -57,4 +62,5 @@ class Batch:
         x = {key: change(value) for key, value in self.x.items()}
         batch = Batch(x, change(self.domain), self.domains, change(self.label), change(self.row_id))
         batch.__dict__["groups"] = [(name, change(rows)) for name, rows in self.groups]
+        batch.__dict__["grouped"] = self.grouped
         return batch

@@ -102,6 +102,23 @@ class CTRModel(nn.Module, ABC):
         self._require(head)
         return own(batch.as_domain(head))
 
+    def fixed_states(self, batch: Batch) -> dict[str, Tensor]:
+        """(B, T, ...) by name: what frozen parts make of each row's tokens, aligned with them; T is the padded length.
+
+        Empty (the default) where nothing worth keeping is frozen. Training computes it once per row, without gradients
+        and in eval mode, keeps it on disk, and hands it back in `batch.x` under the same names: in half precision, to
+        be cast before use, and zero where a row is padded. It must be a function of the row and of frozen parts alone.
+        """
+        return {}
+
+    def shardable(self) -> list[nn.Module]:
+        """Large parts with frozen weights, such as a backbone's layers, of which each process may hold a share.
+
+        Their weights are whole only while they compute, so each part is called as a module, in every pass. The module
+        around them, where it is called too, stands last: its own weights stay whole.
+        """
+        return []
+
     def _require(self, *domains: str) -> None:
         """An unseen domain is an error, never a constant."""
         for domain in domains:

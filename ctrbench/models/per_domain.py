@@ -48,8 +48,21 @@ class PerDomain(nn.Module):
         del self.networks[_key(domain)]
 
     def forward(self, batch: Batch, *tensors: Tensor) -> Tensor:
-        """Each row of `tensors` (B, ...) through its own domain's network; (B, ...), rows in the batch's order."""
-        return self.route(batch, lambda network, rows: network(*(tensor[rows] for tensor in tensors)))
+        """Each row of `tensors` (B, ...) through its own domain's network; (B, ...), rows in the batch's order.
+
+        Rows are brought together once for all domains, and not at all in a batch that holds them so: its cost, and
+        that of its gradient, does not grow with the number of domains.
+        """
+        groups = batch.groups
+        if len(groups) == 1:
+            return self[groups[0][0]](*tensors)
+        order = torch.cat([rows for _, rows in groups])
+        counts = [len(rows) for _, rows in groups]
+        if not batch.grouped:
+            tensors = tuple(tensor.index_select(0, order) for tensor in tensors)
+        parts = zip(*(tensor.split(counts) for tensor in tensors), strict=True)
+        outputs = torch.cat([self[name](*part) for (name, _), part in zip(groups, parts, strict=True)])
+        return outputs if batch.grouped else torch.empty_like(outputs).index_copy(0, order, outputs)
 
     def route(self, batch: Batch, call: Callable[[nn.Module, Tensor | slice], Tensor]) -> Tensor:
         """`call(network, rows)` for each present domain, where `rows` indexes its rows; (B, ...) in the batch's order.

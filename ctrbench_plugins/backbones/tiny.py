@@ -19,20 +19,49 @@ _SIZES = {
 
 
 def resolve(name: str) -> BackboneFiles:
-    """`tiny-bert` or `tiny-llama`: 4 layers, 32 wide, tokens are bytes."""
+    """`tiny-bert`, `tiny-deberta` or `tiny-llama`: 4 layers, 32 wide, tokens are bytes."""
     return BackboneFiles(name, build=partial(_build, name))
 
 
 def _build(name: str) -> tuple[Any, Any]:
     """The same weights each time, whatever the state of the global random generator."""
-    from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
-
     tokenizer = _byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if name == "tiny-llama":
-            return LlamaModel(LlamaConfig(vocab_size=len(tokenizer), **_SIZES)), tokenizer
-        return BertModel(BertConfig(vocab_size=len(tokenizer), **_SIZES), add_pooling_layer=False), tokenizer
+        return _MODELS[name](len(tokenizer)), tokenizer
+
+
+def _bert(tokens: int) -> Any:
+    from transformers import BertConfig, BertModel
+
+    return BertModel(BertConfig(vocab_size=tokens, **_SIZES), add_pooling_layer=False)
+
+
+def _deberta(tokens: int) -> Any:
+    """Attention to relative positions in buckets, as in DeBERTa-v3 (He et al., arXiv 2111.09543)."""
+    from transformers import DebertaV2Config, DebertaV2Model
+
+    config = DebertaV2Config(
+        vocab_size=tokens,
+        type_vocab_size=0,
+        relative_attention=True,
+        position_buckets=32,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        **_SIZES,
+    )
+    return DebertaV2Model(config)
+
+
+def _llama(tokens: int) -> Any:
+    from transformers import LlamaConfig, LlamaModel
+
+    return LlamaModel(LlamaConfig(vocab_size=tokens, **_SIZES))
+
+
+_MODELS = {"tiny-bert": _bert, "tiny-deberta": _deberta, "tiny-llama": _llama}
 
 
 def _byte_tokenizer() -> Any:

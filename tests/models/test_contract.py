@@ -65,7 +65,7 @@ def impossible(schema):
         elif kind.get("type") in ("integer", "number"):
             yield -1
         elif kind.get("type") == "array" and kind["items"].get("type") == "integer":
-            yield from ([0], [-1])
+            yield from ([-1],) if kind["items"].get("minimum") == 0 else ([0], [-1])
 
 
 def smallest(schema):
@@ -176,7 +176,7 @@ TABLE3 = {
         "hidden": (1024, 512),
     },
     "dffm": {**MULTI, "hidden": (1024, 512, 256)},
-    "uni_ctr": {"ladders": 4, "tower": (512, 256, 128), "dropout": 0.3, "lora_rank": 8, "lora_alpha": 32},
+    "uni_ctr": {"ladders": None, "frequency": None, "tower": (512, 256, 128), "dropout": 0.3, "lora_rank": 8, "lora_alpha": 32},
 }
 """The settings of the Uni-CTR paper's Table III, and of each model's own paper where that is silent."""
 

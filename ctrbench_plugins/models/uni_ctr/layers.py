@@ -1,38 +1,68 @@
-"""Ladder, gate, pooling and the two kinds of network of Uni-CTR (arXiv 2312.10743, Section IV).
+"""Ladder, gate and domain network of Uni-CTR (arXiv 2312.10743, Section IV).
 
-Shapes: B rows, J tokens, d hidden width, L layers, F ladders.
+Shapes: B rows, J tokens, d hidden width, k = d / narrowing, F ladders.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
-from ctrbench.api import mlp
+from ctrbench.api import ConfigError, Dropout, mlp
+
+Block = Literal["transformer", "mlp", "attention", "none"]
+Gate = Literal["token", "feature", "add"]
+
+
+class TokenAttention(nn.Module):
+    """Multi-head self-attention over a row's tokens, never over the rows of a batch: (B, J, k) to (B, J, k)."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.into = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.into.weight)
+        nn.init.zeros_(self.into.bias)
+
+    def forward(self, z: Tensor, mask: Tensor) -> Tensor:
+        """`mask` (B, J) is True at real tokens; what stands elsewhere has no influence on them."""
+        split = self.into(z).unflatten(-1, (3, self.heads, -1))  # (B, J, 3, heads, k / heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        rate = self.dropout if self.training else 0.0
+        mixed = scaled_dot_product_attention(query, key, value, mask[:, None, None], dropout_p=rate)
+        return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class Ladder(nn.Module):
     """A small transformer encoder block beside the backbone: (B, J, d) to (B, J, d).
 
-    The paper leaves its size open; this is the published code's bottleneck of width k = d / narrowing,
-    z = W2 ReLU(W1 x), a = LN(z + MHA(z)), out = LN(x + W4 ReLU(W3 a)), but with attention over a row's tokens, never
-    over the rows of a batch, and with padding masked.
+    The paper leaves its size open; this is the published code's bottleneck:
+    z = W2 ReLU(W1 x), a = LN(z + MHA(z)), out = LN(x + W4 ReLU(W3 a)), W1: d to k, W2: k to k, W3: k to d, W4: d to d.
+    `mlp` is the same without MHA, `attention` the same with z = W1 x and out = LN(x + W3 a).
     """
 
-    def __init__(self, width: int, narrowing: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, narrowing: int, heads: int, dropout: float, block: Block = "transformer") -> None:
         super().__init__()
-        narrow = max(width // narrowing // heads, 1) * heads
-        self.down = nn.Sequential(nn.Linear(width, narrow), nn.ReLU(), nn.Linear(narrow, narrow))
-        self.attention = nn.MultiheadAttention(narrow, heads, dropout, batch_first=True)
+        narrow = narrow_width(width, narrowing, heads)
+        down, up = [nn.Linear(width, narrow)], [nn.Linear(narrow, width)]
+        if block != "attention":
+            down += [nn.ReLU(), nn.Linear(narrow, narrow)]
+            up += [nn.ReLU(), nn.Linear(width, width)]
+        self.down = nn.Sequential(*down)
+        self.attention = TokenAttention(narrow, heads, dropout) if block != "mlp" else None
         self.norm = nn.LayerNorm(narrow)
-        self.up = nn.Sequential(nn.Linear(narrow, width), nn.ReLU(), nn.Linear(width, width), nn.Dropout(dropout))
+        self.up = nn.Sequential(*up, Dropout(dropout))
         self.out_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`mask` (B, J) is True at real tokens."""
         z = self.down(x)  # (B, J, k)
-        attended, _ = self.attention(z, z, z, key_padding_mask=~mask, need_weights=False)
-        return self.out_norm(x + self.up(self.norm(z + attended)))
+        mixed = z if self.attention is None else z + self.attention(z, mask)
+        return self.out_norm(x + self.up(self.norm(mixed)))
 
 
 class AttentionPooling(nn.Module):
@@ -49,40 +79,58 @@ class AttentionPooling(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Padding, where `mask` (B, J) is False, has weight zero."""
         score = torch.tanh(self.key(tokens)) @ self.query  # (B, J)
-        weight = score.float().masked_fill(~mask, float("-inf")).softmax(-1)
-        return torch.einsum("bj,bjd->bd", weight.to(tokens.dtype), tokens)
+        weight = score.float().masked_fill(~mask, float("-inf")).softmax(-1).to(tokens.dtype)
+        return torch.bmm(weight[:, None], tokens)[:, 0]
 
 
 class DomainNetwork(nn.Module):
     """A domain-specific network (DSN): F ladders, a gate over ladder and language model, a tower.
 
-    lad_1 = Ladder_1(h_phi), lad_f = Ladder_f(h_{f phi} + lad_{f-1}); the gate is attention pooling over the tokens of
-    concat(h_L, lad_F), (B, 2J, d), so that it weighs the ladder against the language model.
+    lad_1 = Ladder_1(h_1), lad_f = Ladder_f(h_f + lad_{f-1}) over the tapped hidden states h_1 ... h_F. The gate pools
+    O with attention. `token`: O = concat(h_L, lad_F) along tokens, (B, 2J, d), so that attention weighs the ladder
+    against the language model; `feature`: along features, (B, J, 2d); `add`: O = h_L + lad_F, (B, J, d). Without
+    ladders O = h_L, which is the general network of the paper.
     """
 
-    def __init__(self, width: int, ladders: int, narrowing: int, heads: int, tower: tuple[int, ...], dropout: float):
+    def __init__(
+        self,
+        width: int,
+        ladders: int = 0,
+        narrowing: int = 4,
+        heads: int = 2,
+        dropout: float = 0.3,
+        block: Block = "transformer",
+        gate: Gate = "token",
+        tower: tuple[int, ...] = (512, 256, 128),
+    ) -> None:
         super().__init__()
-        self.ladders = nn.ModuleList(Ladder(width, narrowing, heads, dropout) for _ in range(ladders))
-        self.gate = AttentionPooling(width)
-        self.tower = mlp((width, *tower), dropout, out=1)
+        self.ladders = nn.ModuleList(Ladder(width, narrowing, heads, dropout, block) for _ in range(ladders))
+        self.axis = gate
+        pooled = 2 * width if ladders and gate == "feature" else width
+        self.gate = AttentionPooling(pooled)
+        self.tower = mlp((pooled, *tower), dropout, out=1)
 
     def forward(self, mask: Tensor, last: Tensor, *taps: Tensor) -> Tensor:
-        """(B, 1) logits from mask (B, J), h_L (B, J, d) and F taps (B, J, d)."""
-        climbed = torch.zeros_like(taps[0])
-        for ladder, tap in zip(self.ladders, taps, strict=True):
-            climbed = ladder(tap + climbed, mask)
-        both = torch.cat([last, climbed], dim=1)  # (B, 2J, d)
-        return self.tower(self.gate(both, torch.cat([mask, mask], dim=1)))
+        """(B, 1) logits from mask (B, J), h_L (B, J, d) and the taps (B, J, d), of which it reads one per ladder."""
+        climbed: Tensor | None = None
+        for ladder, tap in zip(self.ladders, taps, strict=False):
+            climbed = ladder(tap if climbed is None else tap + climbed, mask)
+        if climbed is None:
+            pooled = self.gate(last, mask)
+        elif self.axis == "token":
+            pooled = self.gate(torch.cat([last, climbed], dim=1), torch.cat([mask, mask], dim=1))
+        elif self.axis == "feature":
+            pooled = self.gate(torch.cat([last, climbed], dim=2), mask)
+        else:
+            pooled = self.gate(last + climbed, mask)
+        return self.tower(pooled)
 
 
-class GeneralNetwork(nn.Module):
-    """The network for unseen domains: attention pooling of h_L and a tower, no ladder; trained on every row."""
-
-    def __init__(self, width: int, tower: tuple[int, ...], dropout: float) -> None:
-        super().__init__()
-        self.pooling = AttentionPooling(width)
-        self.tower = mlp((width, *tower), dropout, out=1)
-
-    def forward(self, mask: Tensor, last: Tensor) -> Tensor:
-        """(B, 1) logits from mask (B, J) and h_L (B, J, d)."""
-        return self.tower(self.pooling(last, mask))
+def narrow_width(width: int, narrowing: int, heads: int) -> int:
+    """k = d / narrowing, if it is whole and a multiple of `heads`."""
+    if width % (narrowing * heads):
+        raise ConfigError(
+            f"a backbone {width} wide, narrowed {narrowing} times, does not split into {heads} heads of one width; "
+            "set narrowing and heads so that narrowing * heads divides it"
+        )
+    return width // narrowing

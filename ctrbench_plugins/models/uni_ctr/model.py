@@ -6,28 +6,33 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
-from pydantic import Field
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ctrbench.api import (
     Batch,
-    ConfigError,
     CTRModel,
     FeatureInfo,
     PerDomain,
-    Sizes,
     TextFeaturizer,
+    encoder_layers,
+    final_norm,
+    is_causal,
     load_encoder,
     load_tokenizer,
+    positions,
     resolve_backbone,
     with_lora,
 )
-from ctrbench_plugins.models.uni_ctr.layers import DomainNetwork, GeneralNetwork
+from ctrbench_plugins.models.uni_ctr import config as settings
+from ctrbench_plugins.models.uni_ctr.layers import DomainNetwork
+
+HIDDEN = "hidden"
 
 
 class Encoded(NamedTuple):
-    """One pass of the backbone: mask (B, J), h_L (B, J, d), and the F taps (B, J, d)."""
+    """One pass of the backbone: mask (B, J), h_L (B, J, d), and the taps, each (B, J, d)."""
 
     mask: Tensor
     last: Tensor
@@ -37,12 +42,13 @@ class Encoded(NamedTuple):
 class UniCTR(CTRModel):
     """A row's prompt runs through the backbone once; its domain's DSN and the general network each give a logit.
 
-    Ladders tap h_phi, h_2phi, ..., h_Fphi (h_0 are the embeddings, never tapped). The loss of a row is
-    l(own, y) + l(general, y), binary cross-entropy, mean over the batch (Equation 14). The published code differs from
-    the paper in taps, attention axis, padding and general network; this follows the paper.
+    Ladders tap h_phi, h_2phi, ..., h_Fphi (h_0 are the embeddings). The loss of a row is l(own, y) + l(general, y),
+    binary cross-entropy, mean over the batch (Equation 14). The published code differs from the paper in taps,
+    attention axis, padding and general network; the defaults follow the paper, and options follow the code.
     """
 
     category = "language_model"
+    version = "2"
     has_general_head = True
     train_defaults = {  # noqa: RUF012 - read-only by contract
         "optimizer": "adamw",
@@ -53,57 +59,84 @@ class UniCTR(CTRModel):
         "weight_decay": 1e-3,
         "score_batch_size": 128,
     }
-
-    class Config(CTRModel.Config):
-        """The paper's choices, or, where it is silent, ours (marked)."""
-
-        backbone: str = "princeton-nlp/Sheared-LLaMA-1.3B"
-        prompt: str = "default"
-        max_length: int = Field(256, gt=0, description="tokens; ours")
-        ladders: int = Field(4, gt=0, description="F")
-        frequency: int | None = Field(None, gt=0, description="phi; None: layers // ladders")
-        narrowing: int = Field(4, gt=0, description="d / k of a ladder; the published code's")
-        heads: int = Field(2, gt=0, description="attention heads of a ladder; the published code's")
-        tower: Sizes = (512, 256, 128)
-        dropout: float = Field(0.3, ge=0, lt=1)
-        lora_rank: int = Field(8, gt=0)
-        lora_alpha: int = Field(32, gt=0)
-        lora_dropout: float = Field(0.1, ge=0, lt=1, description="ours")
-        lora_targets: tuple[str, ...] | None = Field(None, description="None: query and value projections; ours")
+    Config = settings.Config
 
     @classmethod
-    def featurizer(cls, config: Config) -> TextFeaturizer:
-        """Prompts in the backbone's own tokens."""
-        return TextFeaturizer(load_tokenizer(config.backbone), config.prompt, config.max_length)
+    def featurizer(cls, config: settings.Config) -> TextFeaturizer:
+        """Prompts in the backbone's own tokens, no more than it has positions for."""
+        length = min(config.max_length, positions(config.backbone) or config.max_length)
+        return TextFeaturizer(load_tokenizer(config.backbone), config.prompt, length)
 
-    def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
+    def __init__(self, config: settings.Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
-        encoder = load_encoder(config.backbone)
-        width = encoder.config.hidden_size
-        self.taps = tap_layers(encoder.config.num_hidden_layers, config.ladders, config.frequency)
-        lora = (config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
-        self.backbone: Any = with_lora(encoder, *lora)
-        dsn = (width, config.ladders, config.narrowing, config.heads, config.tower, config.dropout)
-        self.networks = PerDomain(partial(DomainNetwork, *dsn), domains)
-        self.general = GeneralNetwork(width, config.tower, config.dropout)
+        encoder = load_encoder(config.backbone, config.backbone_dtype)
+        width, layers = encoder.config.hidden_size, encoder.config.num_hidden_layers
+        self.taps = settings.tap_layers(layers, config)
+        self.layers = sorted({*self.taps, layers})
+        self.causal, self.norm = is_causal(encoder), final_norm(encoder)
+        self.backbone: Any = self._tuned(encoder)
+        dsn = partial(
+            DomainNetwork, width, len(self.taps), config.narrowing, config.heads, config.dropout, config.block,
+            config.gate, config.tower,
+        )  # fmt: skip
+        self.networks = PerDomain(dsn, domains)
+        tower_alone = partial(DomainNetwork, width, dropout=config.dropout, tower=config.tower)
+        self.general = dsn() if config.general == "code" else tower_alone()
+
+    def _tuned(self, encoder: Any) -> nn.Module:
+        """The encoder with what `tuning` trains, and how it is to be run."""
+        config = self.config
+        if config.gradient_checkpointing:
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        if config.tuning == "lora":
+            lora = (config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
+            encoder = with_lora(encoder, *lora)
+        elif config.tuning == "full":
+            encoder.requires_grad_(True)
+        if config.compile:
+            encoder.compile(dynamic=True)
+        return encoder
 
     def train(self, mode: bool = True) -> Self:
-        """As `CTRModel.train`; of the frozen backbone, only the adapters' dropout is ever on."""
+        """As `CTRModel.train`; of frozen weights, only the adapters' dropout is ever on, and layers that are run twice."""
         super().train(mode)
-        for name, module in self.backbone.named_modules():
-            module.training = module.training and "lora_" in name
+        if self.config.tuning != "full":
+            for name, module in self.backbone.named_modules():
+                twice = mode and getattr(module, "gradient_checkpointing", False)
+                module.training = twice or (module.training and "lora_" in name)
         return self
 
-    def encode(self, batch: Batch) -> Encoded:
-        """One pass of the backbone over the whole batch.
+    def shardable(self) -> list[nn.Module]:
+        """The backbone's layers, the bulk of the weights, and the backbone around them."""
+        return [*encoder_layers(self.backbone), self.backbone]
 
-        Hidden states are those that transformers returns. In the Llama family the last one, h_L, is after the final
-        norm, and the others are before it.
+    def encode(self, batch: Batch) -> Encoded:
+        """One pass of the backbone over the whole batch, or what the batch holds of an earlier one.
+
+        A backbone that ends in a norm of its own (Llama) returns h_L after it. Every tap passes the same norm, so that
+        all are alike; the paper does not say which it takes.
         """
         mask = batch.x["attention_mask"]
-        out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=mask.long(), output_hidden_states=True)
-        hidden = out.hidden_states  # h_0 ... h_L, each (B, J, d)
-        return Encoded(mask, hidden[-1], tuple(hidden[layer] for layer in self.taps))
+        hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch)
+        if not torch.is_autocast_enabled(mask.device.type):
+            hidden = [state.float() for state in hidden]  # of a backbone, or of stored states, in half precision
+        states = dict(zip(self.layers, hidden, strict=True))
+        return Encoded(mask, states[self.layers[-1]], tuple(states[layer] for layer in self.taps))
+
+    def _hidden(self, batch: Batch) -> list[Tensor]:
+        """The hidden states `layers`, each (B, J, d)."""
+        mask = batch.x["attention_mask"]
+        # a causal backbone with padding on the right needs no mask: no real token sees what follows it
+        attention = None if self.causal else mask.long()
+        out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=attention, output_hidden_states=True)
+        hidden = out.hidden_states  # h_0 ... h_L
+        return [hidden[layer] if layer == self.layers[-1] else self.norm(hidden[layer]) for layer in self.layers]
+
+    def fixed_states(self, batch: Batch) -> dict[str, Tensor]:
+        """`hidden` (B, J, S, d): the S hidden states that are read, where nothing of the backbone is trained."""
+        if any(parameter.requires_grad for parameter in self.backbone.parameters()):
+            return {}
+        return {HIDDEN: torch.stack(self._hidden(batch), 2)}
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits of each row's own DSN."""
@@ -117,9 +150,10 @@ class UniCTR(CTRModel):
         """Own plus general cross-entropy, mean over the batch; own alone when the general network is frozen."""
         encoded = self.encode(batch)
         own = binary_cross_entropy_with_logits(self._own(encoded, batch).float(), batch.label)
-        if not self.general.pooling.query.requires_grad:
+        if not self.general.gate.query.requires_grad or not self.config.general_weight:
             return own
-        return own + binary_cross_entropy_with_logits(self._general(encoded, batch).float(), batch.label)
+        general = binary_cross_entropy_with_logits(self._general(encoded, batch).float(), batch.label)
+        return own + self.config.general_weight * general
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
         """As `CTRModel.logits`, with one pass of the backbone for all heads."""
@@ -131,7 +165,7 @@ class UniCTR(CTRModel):
         return self.networks(batch, encoded.mask, encoded.last, *encoded.taps)[:, 0]
 
     def _general(self, encoded: Encoded, batch: Batch) -> Tensor:
-        return self.general(encoded.mask, encoded.last)[:, 0]
+        return self.general(encoded.mask, encoded.last, *encoded.taps)[:, 0]
 
     def notes(self) -> tuple[str, ...]:
         """Says when the backbone's weights are random."""
@@ -139,18 +173,8 @@ class UniCTR(CTRModel):
         return (f"backbone {name} has random weights",) if resolve_backbone(name).random else ()
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`lora` and `dense` (DSNs and general network), so that they can learn at different rates."""
-        lora = [p for p in self.backbone.parameters() if p.requires_grad]
-        known = {id(p) for p in lora}
-        return {"lora": lora, "dense": [p for p in self.parameters() if p.requires_grad and id(p) not in known]}
-
-
-def tap_layers(layers: int, ladders: int, frequency: int | None) -> tuple[int, ...]:
-    """The hidden states that ladders read: phi, 2 phi, ..., F phi."""
-    step = frequency or layers // ladders
-    if step < 1 or step * ladders > layers:
-        raise ConfigError(
-            f"{ladders} ladders, one every {step or 1} layers, do not fit on a backbone of {layers} layers;"
-            " set fewer ladders or a smaller frequency"
-        )
-    return tuple(step * ladder for ladder in range(1, ladders + 1))
+        """`lora` (or `backbone`, trained in full) and `dense` (DSNs and general network), to learn at different rates."""
+        inner = [p for p in self.backbone.parameters() if p.requires_grad]
+        known = {id(p) for p in inner}
+        name = "backbone" if self.config.tuning == "full" else "lora"
+        return {name: inner, "dense": [p for p in self.parameters() if p.requires_grad and id(p) not in known]}

