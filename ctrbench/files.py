@@ -45,11 +45,10 @@ def whole_folder(out: Path, advice: str) -> Iterator[Path]:
     cleared away first. Raises `OutputError`, ending in `advice`, when the place cannot be written.
     """
     out = out.resolve()
-    mark = f".{out.name}.{socket.gethostname()}."
-    folder = out.parent / f"{mark}{os.getpid()}"
+    folder = out.parent / f"{_mark(out)}{os.getpid()}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(out.parent, mark)
+        clear_abandoned(out)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     except OSError as fault:
@@ -61,6 +60,20 @@ def whole_folder(out: Path, advice: str) -> Iterator[Path]:
         raise unwritable(out, fault, advice) from fault
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear_abandoned(out: Path) -> None:
+    """Remove folders that killed processes of this machine left behind in `whole_folder(out)`."""
+    mark = _mark(out)
+    for path in out.parent.glob(f"{escape(mark)}*"):
+        pid = path.name.removeprefix(mark).split(".")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _mark(out: Path) -> str:
+    """How the names of temporary folders for `out` begin; a process id follows."""
+    return f".{out.name}.{socket.gethostname()}."
 
 
 def unwritable(file: Path, fault: OSError, advice: str) -> OutputError:
@@ -85,13 +98,6 @@ def _replace(out: Path, folder: Path) -> None:
     out.rename(old)
     folder.rename(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _clear_abandoned(parent: Path, mark: str) -> None:
-    for path in parent.glob(f"{escape(mark)}*"):
-        pid = path.name.removeprefix(mark).split(".")[0]
-        if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from ctrbench.data.source import Prompt
 from ctrbench.errors import ConfigError
-from ctrbench.features.prompt import render
+from ctrbench.features.prompt import check_prompt, has_history, render
 from tests.toys import PROMPT, toy_items, toy_manifest, toy_rows
 
 TITLES = toy_manifest().domains
@@ -24,6 +24,11 @@ def plainly(row: dict, items: dict[str, dict], prompt: Prompt) -> str:
     )
 
 
+def filled(template: str, items: pl.DataFrame, **parts: str) -> list[str]:
+    prompt = Prompt(template=template, **parts)
+    return render(toy_rows(3), items, prompt, TITLES).to_list()
+
+
 def test_every_row_is_filled_as_a_loop_would():
     rows = toy_rows(60, seed=4)
     items = {item["item"]: item for item in toy_items().to_dicts()}
@@ -38,6 +43,61 @@ def test_braces_in_data_stay_data():
     assert all("a {brand} \\1 $0" in text for text in render(toy_rows(3), items, PROMPT, TITLES))
 
 
-def test_a_placeholder_without_a_column_is_named():
-    with pytest.raises(ConfigError, match="colour"):
-        render(toy_rows(3), toy_items(), Prompt(template="{colour}"), TITLES)
+@pytest.mark.parametrize("kind", [pl.Float32, pl.Float64])
+@pytest.mark.parametrize("number", ["9.99", "0.1", "10.0", "1299.95"])
+def test_a_number_has_the_digits_that_it_was_written_with(number, kind):
+    items = toy_items().with_columns(price=pl.lit(float(number), dtype=kind))
+    assert filled("{price}$", items) == [f"{number}$"] * 3
+
+
+def test_a_number_that_is_none_is_missing():
+    items = toy_items().with_columns(price=pl.lit(float("nan")))
+    assert filled("{price}", items, missing="?") == ["?"] * 3
+
+
+def test_columns_may_have_names_that_are_used_on_the_way():
+    items = toy_items().with_columns(row=pl.lit("R"), text=pl.lit("T"))
+    prompt = Prompt(template="{row}{text} {history}", history_item="{row}{text}{item}", history_empty="-")
+    expected = ["RT " + (", ".join(f"RT{item}" for item in h) or "-") for h in toy_rows(30)["history"].to_list()]
+    assert render(toy_rows(30), items, prompt, TITLES).to_list() == expected
+
+
+def test_a_template_shows_the_history_only_where_it_says_so():
+    assert has_history(PROMPT)
+    assert not has_history(Prompt(template="{{history}} {title}"))
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("{colour}", r"the template of prompt 'short' names \{colour\}, .*there are brand, domain, domain_title, hist"),
+        ("{0}", r"names \{0\}"),
+        ("{title.upper}", r"names \{title.upper\}"),
+        ("{label}", r"names \{label\}"),
+        ("{true_probability}", r"names \{true_probability\}"),
+        ("{tags}", r"names \{tags\}"),
+        ("{}", "empty placeholder"),
+        ("{title!r}", r"gives \{title\} a format"),
+        ("{price:.2f}", r"gives \{price\} a format"),
+        ("{price:{brand}}", r"gives \{price\} a format"),
+        ("{", "brace too few or too many"),
+        ("title}", "brace too few or too many"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_is_one_sentence(template, fault):
+    items = toy_items().with_columns(tags=pl.lit(["a"], dtype=pl.List(pl.String)))
+    prompt = Prompt(template=template)
+    with pytest.raises(ConfigError, match=fault):
+        check_prompt(prompt, toy_rows(3), items, "short")
+    with pytest.raises(ConfigError):
+        render(toy_rows(3), items, prompt, TITLES)
+
+
+def test_a_history_is_made_of_items_columns():
+    with pytest.raises(ConfigError, match=r"the history_item of the prompt names \{user\}.*brand, item, item_index"):
+        check_prompt(Prompt(template="{history}", history_item="{user}"), toy_rows(3), toy_items())
+
+
+def test_braces_and_columns_of_rows_and_items_are_fine():
+    template = "{{}} {domain_title} {domain} {user_index} {item} {title} {price} {history}"
+    check_prompt(Prompt(template=template), toy_rows(0), toy_items())

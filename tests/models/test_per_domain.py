@@ -1,7 +1,10 @@
 """Routing: cost follows the rows, each row meets only its own network, order is kept."""
 
+import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ctrbench.features.batch import Batch
 from ctrbench.models.per_domain import PerDomain
@@ -53,3 +56,43 @@ def test_as_domain_routes_the_same_rows_elsewhere():
     part = PerDomain(Counting, DOMAINS)
     x = torch.randn(3, 2)
     torch.testing.assert_close(part(batch_of([0, 1, 2]).as_domain("b"), x), x * part["b"].factor)
+
+
+@pytest.mark.parametrize("domain", [[0, 0, 1, 2, 2], [2, 0, 1, 0, 2], [1, 1, 1]])
+def test_rows_may_stand_together_or_not(domain):
+    part = PerDomain(Counting, DOMAINS)
+    batch, x = batch_of(domain), torch.randn(len(domain), 3, requires_grad=True)
+    assert batch.grouped == (domain == sorted(domain))
+    assert batch.map(torch.clone).grouped == batch.grouped
+    out = part(batch, x)
+    factors = torch.stack([part[DOMAINS[index]].factor for index in domain])
+    torch.testing.assert_close(out, x * factors[:, None])
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, factors[:, None].expand(-1, 3))
+
+
+def test_the_cost_of_routing_does_not_grow_with_the_number_of_domains():
+    """A gradient is put together once for all domains, not once per domain."""
+    sizes = {}
+    for count in (2, 16):
+        names = tuple(f"d{index}" for index in range(count))
+        part, domain = PerDomain(Counting, names), torch.arange(count).repeat_interleave(32 // count)
+        batch = Batch({}, domain, names, torch.zeros(32), torch.arange(32))
+        x = torch.randn(32, 100, requires_grad=True)
+        moved = Moved()
+        out = part(batch, x).sum()
+        with moved:
+            out.backward()
+        sizes[count] = moved.numbers
+    assert sizes[16] <= 1.2 * sizes[2]
+
+
+class Moved(TorchDispatchMode):
+    """Counts the numbers that operations give."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        self.numbers += sum(value.numel() for value in tree_leaves(out) if isinstance(value, torch.Tensor))
+        return out

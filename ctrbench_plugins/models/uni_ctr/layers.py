@@ -48,7 +48,8 @@ class Ladder(nn.Module):
     def __init__(self, width: int, narrowing: int, heads: int, dropout: float, block: Block = "transformer") -> None:
         super().__init__()
         narrow = narrow_width(width, narrowing, heads)
-        down, up = [nn.Linear(width, narrow)], [nn.Linear(narrow, width)]
+        down: list[nn.Module] = [nn.Linear(width, narrow)]
+        up: list[nn.Module] = [nn.Linear(narrow, width)]
         if block != "attention":
             down += [nn.ReLU(), nn.Linear(narrow, narrow)]
             up += [nn.ReLU(), nn.Linear(width, width)]

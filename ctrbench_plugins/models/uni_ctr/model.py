@@ -118,8 +118,8 @@ class UniCTR(CTRModel):
         """
         mask = batch.x["attention_mask"]
         hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch)
-        if not torch.is_autocast_enabled(mask.device.type):
-            hidden = [state.float() for state in hidden]  # of a backbone, or of stored states, in half precision
+        if hidden[0].dtype != torch.float32 and not torch.is_autocast_enabled(mask.device.type):
+            hidden = [state.float() for state in hidden]  # of a backbone, or stored ones, in half precision
         states = dict(zip(self.layers, hidden, strict=True))
         return Encoded(mask, states[self.layers[-1]], tuple(states[layer] for layer in self.taps))
 
