@@ -175,6 +175,19 @@ def test_logits_do_not_depend_on_padding(backbone):
             torch.testing.assert_close(short, long, atol=1e-4, rtol=0)
 
 
+@BACKBONES
+def test_a_prompt_without_tokens_has_a_logit(backbone):
+    model, featurizer = build("uni_ctr", backbone=backbone)
+    batch, model = toy_batch(featurizer, count=4), model.eval()
+    before = model.logits(batch, ("own", "general"))
+    batch.x["attention_mask"][1] = False
+    batch.x["input_ids"][1] = 0
+    after = model.logits(batch, ("own", "general"))
+    for head, logits in after.items():
+        assert logits.isfinite().all()
+        torch.testing.assert_close(logits[[0, 2, 3]], before[head][[0, 2, 3]])
+
+
 def test_pooling_is_the_equation_over_real_tokens():
     pooling = AttentionPooling(5)
     nn.init.normal_(pooling.query)
@@ -352,12 +365,14 @@ def test_layers_that_are_run_twice_give_the_same_gradients(backbone, tuning):
     gradients, calls = [], []
     for twice in (False, True):
         model, featurizer = build("uni_ctr", gradient_checkpointing=twice, **off)
-        for module in model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
+        for part in model.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
         count = []
         model.shardable()[0].register_forward_hook(lambda *a, count=count: count.append(1))
-        first = next(m for m in model.shardable()[0].modules() if isinstance(m, nn.LayerNorm) or "Norm" in type(m).__name__)
+        first = next(
+            m for m in model.shardable()[0].modules() if isinstance(m, nn.LayerNorm) or "Norm" in type(m).__name__
+        )
         first.register_forward_hook(lambda *a, count=count: count.append(1))
         model.train().loss(toy_batch(featurizer)).backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
@@ -388,7 +403,9 @@ def test_fixed_states_stand_in_for_the_backbone(settings, monkeypatch):
         states = model.fixed_states(batch)
     assert states["hidden"].shape == (*batch.x["input_ids"].shape, len(model.layers), 32)
     monkeypatch.setattr(UniCTR, "_hidden", None)
-    again = model.logits(Batch({**batch.x, **states}, batch.domain, batch.domains, batch.label, batch.row_id), list(expected))
+    again = model.logits(
+        Batch({**batch.x, **states}, batch.domain, batch.domains, batch.label, batch.row_id), list(expected)
+    )
     torch.testing.assert_close(again, expected)
 
 

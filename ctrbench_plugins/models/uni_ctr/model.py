@@ -98,12 +98,13 @@ class UniCTR(CTRModel):
         return encoder
 
     def train(self, mode: bool = True) -> Self:
-        """As `CTRModel.train`; of frozen weights, only the adapters' dropout is ever on, and layers that are run twice."""
+        """As `CTRModel.train`; of a frozen backbone, only adapters are ever on, and layers that are to run twice."""
         super().train(mode)
         if self.config.tuning != "full":
             for name, module in self.backbone.named_modules():
-                twice = mode and getattr(module, "gradient_checkpointing", False)
-                module.training = twice or (module.training and "lora_" in name)
+                module.training = module.training and "lora_" in name
+            for layer in self.shardable() if mode and self.config.gradient_checkpointing else ():
+                layer.training = True
         return self
 
     def shardable(self) -> list[nn.Module]:
@@ -116,7 +117,7 @@ class UniCTR(CTRModel):
         A backbone that ends in a norm of its own (Llama) returns h_L after it. Every tap passes the same norm, so that
         all are alike; the paper does not say which it takes.
         """
-        mask = batch.x["attention_mask"]
+        mask = real_tokens(batch)
         hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch)
         if hidden[0].dtype != torch.float32 and not torch.is_autocast_enabled(mask.device.type):
             hidden = [state.float() for state in hidden]  # of a backbone, or stored ones, in half precision
@@ -125,9 +126,8 @@ class UniCTR(CTRModel):
 
     def _hidden(self, batch: Batch) -> list[Tensor]:
         """The hidden states `layers`, each (B, J, d)."""
-        mask = batch.x["attention_mask"]
         # a causal backbone with padding on the right needs no mask: no real token sees what follows it
-        attention = None if self.causal else mask.long()
+        attention = None if self.causal else real_tokens(batch).long()
         out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=attention, output_hidden_states=True)
         hidden = out.hidden_states  # h_0 ... h_L
         return [hidden[layer] if layer == self.layers[-1] else self.norm(hidden[layer]) for layer in self.layers]
@@ -173,8 +173,15 @@ class UniCTR(CTRModel):
         return (f"backbone {name} has random weights",) if resolve_backbone(name).random else ()
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`lora` (or `backbone`, trained in full) and `dense` (DSNs and general network), to learn at different rates."""
+        """`lora` (`backbone`, if trained in full) and `dense` (DSNs and general network), to learn at other rates."""
         inner = [p for p in self.backbone.parameters() if p.requires_grad]
         known = {id(p) for p in inner}
         name = "backbone" if self.config.tuning == "full" else "lora"
         return {name: inner, "dense": [p for p in self.parameters() if p.requires_grad and id(p) not in known]}
+
+
+def real_tokens(batch: Batch) -> Tensor:
+    """(B, J), True at a prompt's tokens. One without any counts as one padding token: attention needs something."""
+    mask = batch.x["attention_mask"].clone()
+    mask[:, 0] = True
+    return mask
