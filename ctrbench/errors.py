@@ -6,6 +6,9 @@ from __future__ import annotations
 class CtrbenchError(Exception):
     """Base of every error that ends a command with one sentence and exit code 2."""
 
+    elsewhere = False
+    """Whether another process of the same command failed, and says so itself."""
+
 
 class DataError(CtrbenchError):
     """Input data, or a prepared dataset, cannot be used."""
@@ -33,3 +36,13 @@ class NoGeneralHead(CtrbenchError):
 
 class UnknownDomain(CtrbenchError):
     """A row's domain has no network of its own, and no head was named for it."""
+
+
+class LostProcess(CtrbenchError):
+    """Another process of this command is gone, or failed where the others cannot go on without it."""
+
+
+def in_words(error: BaseException) -> str:
+    """The first line of what an error says; errors that are not ours are named, too."""
+    text = str(error) if isinstance(error, CtrbenchError) else f"{type(error).__name__}: {error}"
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__

@@ -11,7 +11,6 @@ from ctrbench import registry
 from ctrbench.errors import CtrbenchError
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
-from ctrbench.training.fit import require_one_process
 from ctrbench.training.optim import build_optimizers
 
 _log = logging.getLogger(__name__)
@@ -43,7 +42,6 @@ def check(spec: RunSpec, data: PreparedDataset) -> None:
     The model is built without weights, from one row per domain. What else goes wrong then is left to the run itself,
     which records it.
     """
-    require_one_process()
     try:
         with torch.device("meta"):
             model, _ = build(spec, data, data.rows("train", spec.domains, 1))

@@ -11,6 +11,7 @@ import torch
 
 from ctrbench import registry
 from ctrbench._version import __version__
+from ctrbench.training.processes import team
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "polars", "scikit-learn")
 
@@ -30,6 +31,7 @@ def provenance(model: str, device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": team().count,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
 

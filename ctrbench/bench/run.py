@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun
 from ctrbench.bench.records import Record
+from ctrbench.bench.shared import ensure_writable, record_of_main
+from ctrbench.training.processes import team
 from ctrbench.training.watch import Watch, silent
 
 if TYPE_CHECKING:
@@ -44,12 +47,16 @@ def run_table(
     A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
     `OutputError` end the table; what is done stays done. A `CtrbenchError` names a setting that does
     not fit, a backbone that cannot be found, or a folder that cannot be written, before anything is spent.
+
+    Under a launcher, every process calls this; they train and score together, and the main one's files decide.
     """
-    found = stored(plan, results)
+    processes = team()
+    found = [record_of_main(processes, partial(_stored, plan, run, results)) for run in plan.runs]
     missing = [p for p, r in zip(plan.runs, found, strict=True) if not records.complete(r, p.targets)]
     if missing:
-        records.ensure_writable(results)
-        _check(missing, data)
+        ensure_writable(results, processes)
+        with processes.together():
+            _check(missing, data)
     total = len(plan.runs)
     for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):
@@ -75,7 +82,11 @@ def _check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:
     """What there is already, in the plan's order; None where a run was never finished."""
-    return [records.load(results, plan.dataset.name, run.spec) for run in plan.runs]
+    return [_stored(plan, run, results) for run in plan.runs]
+
+
+def _stored(plan: Plan, run: PlannedRun, results: Path) -> Record | None:
+    return records.load(results, plan.dataset.name, run.spec)
 
 
 def _execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Watch) -> Record:

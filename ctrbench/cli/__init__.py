@@ -16,8 +16,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from ctrbench._version import __version__
-from ctrbench.errors import ConfigError, CtrbenchError
+from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.registry import suggest
+from ctrbench.training import launched
 from ctrbench.training.memory import keep_freed_blocks
 
 VERBS = {
@@ -33,10 +34,10 @@ _QUIET = {
     "HF_HUB_VERBOSITY": "error",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
 }
-_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads that wait without spinning: where cores are shared, spinning makes training many times slower."""
+_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+"""Threads that wait without spinning: where cores are shared, spinning makes training many times slower. Nothing here
+forks, which is what tokenizers fear."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,10 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _dispatch(arguments)
         sys.stdout.flush()
         return code
+    except LostProcess as error:
+        # The process that started this one knows which one is gone.
+        return launched.LOST if error.elsewhere and launched.by_ctrbench() else _fail(str(error), debug)
     except CtrbenchError as error:
-        return _fail(str(error), debug)
+        return _fail(str(error), debug, said=error.elsewhere)
     except KeyboardInterrupt:
-        print("\nctrbench: interrupted; the same command resumes where it stopped", file=sys.stderr)
+        if launched.rank() == 0:
+            print("\nctrbench: interrupted; the same command resumes where it stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Nobody reads any more; without this, Python complains once more when it closes stdout.
@@ -75,6 +80,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
     if verb is None:
         parser.print_help()
         return 0
+    args.command_line = arguments
+    args.quiet = args.quiet or launched.rank() > 0  # one of several processes speaks for all
     _set_up(args)
     with warnings.catch_warnings():
         if not (args.debug or args.verbose):
@@ -124,6 +131,8 @@ def _set_up(args: argparse.Namespace) -> None:
     for name, value in {**_THREADS, **({} if args.debug else _QUIET)}.items():
         os.environ.setdefault(name, value)
     keep_freed_blocks()
+    if launched.by_ctrbench():
+        import_module("ctrbench.cli.launch").follow()
 
 
 def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:
@@ -134,10 +143,12 @@ def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:
     return f"{parser.prog} has no option {option!r}.{suggest(option, known)}"
 
 
-def _fail(message: str, debug: bool) -> int:
+def _fail(message: str, debug: bool, said: bool = False) -> int:
+    """`said`: another process of this command prints the sentence."""
     if debug:
         traceback.print_exc()
-    print(f"ctrbench: {message}", file=sys.stderr)
+    if not said:
+        print(f"ctrbench: {message}", file=sys.stderr)
     return 2
 
 

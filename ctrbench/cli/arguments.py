@@ -18,6 +18,13 @@ def words(text: str) -> list[str]:
     return found
 
 
+def positive(text: str) -> int:
+    """A number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 def seeds(text: str) -> list[int]:
     """`0,1,2`, or how many: `3` is the same."""
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ctrbench import registry
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
-from ctrbench.cli.arguments import one_of, seeds, words
+from ctrbench.cli.arguments import one_of, positive, seeds, words
 from ctrbench.cli.data import add_source_options
 from ctrbench.errors import ConfigError
 from ctrbench.report.render import FORMATS
@@ -59,6 +59,17 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are kept (./results)"
+    )
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """How many processes train together on this machine."""
+    parser.add_argument(
+        "--processes",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="train in N processes of this machine (1), e.g. one per GPU; several machines: `accelerate launch`",
     )
 
 

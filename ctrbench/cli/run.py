@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from typing import TYPE_CHECKING
 
 from ctrbench.cli import options
+from ctrbench.errors import ConfigError
+from ctrbench.training import launched
 
+if TYPE_CHECKING:
+    from ctrbench.cli.options import Job
+
+_log = logging.getLogger(__name__)
 HELP = "Train what a table still lacks, then print it. Exit code 1 when a run failed."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The table, what decides its runs, and the format."""
+    """The table, what decides its runs, how many processes train, and the format."""
     options.add_table(parser)
     options.add_plan(parser)
+    options.add_processes(parser)
     options.add_format(parser)
 
 
@@ -22,8 +31,36 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_table(args: argparse.Namespace, name: str) -> int:
-    """Run and print one table; shared with `zero-shot`."""
+    """Run and print one table; shared with `zero-shot`.
+
+    With `--processes`, mistakes are found here, before the processes start. Each of them calls this again.
+    """
+    if launched.count() > 1:
+        return _take_part(args, name)
+    if launched.alone_after_all():
+        _log.warning("accelerate started one process: for several on CPUs, use `ctrbench run --processes N`")
     job = options.job(args, name)
+    if args.processes > 1 and _lacks(job, args):
+        from ctrbench.cli.launch import launch
+
+        return launch(args.command_line, args.processes)
+    return _run(args, job)
+
+
+def _take_part(args: argparse.Namespace, name: str) -> int:
+    """The part of one of several processes."""
+    if args.processes > 1:
+        raise ConfigError("--processes starts processes by itself; leave it out under a launcher")
+    from ctrbench.training.processes import team
+
+    with team().together():
+        job = options.job(args, name)
+    code = _run(args, job)
+    team().leave()
+    return code
+
+
+def _run(args: argparse.Namespace, job: Job) -> int:
     from ctrbench.bench.run import run_table
     from ctrbench.cli.live import watching
     from ctrbench.cli.output import print_table
@@ -31,5 +68,15 @@ def run_table(args: argparse.Namespace, name: str) -> int:
 
     with watching(quiet=args.quiet) as view:
         records = run_table(job.plan, job.data, args.results, view.watch, view.on_run)
-    print_table(build(job.table, job.plan, records), args.format)
+    if launched.rank() == 0:
+        print_table(build(job.table, job.plan, records), args.format)
     return int(any(record.status == "failed" for record in records))
+
+
+def _lacks(job: Job, args: argparse.Namespace) -> bool:
+    """Whether anything is left to run."""
+    from ctrbench.bench.records import complete
+    from ctrbench.bench.run import stored
+
+    found = zip(job.plan.runs, stored(job.plan, args.results), strict=True)
+    return not all(complete(record, run.targets) for run, record in found)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "features": "preparing features",
+    "states": "computing hidden states",
     "train": "training",
     "score": "scoring",
 }

@@ -15,6 +15,7 @@ HELP = "Score domains that no model was trained on. The runs are those of the ma
 def configure(parser: argparse.ArgumentParser) -> None:
     """As `run`, but for the table."""
     options.add_plan(parser)
+    options.add_processes(parser)
     options.add_format(parser)
 
 

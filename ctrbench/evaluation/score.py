@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ctrbench.errors import DataError
 from ctrbench.evaluation.metrics import auc
-from ctrbench.features.loader import Rows, batches, eval_order
+from ctrbench.features.loader import Rows, batches, eval_order, prefetch
 from ctrbench.models.contract import OWN, CTRModel
+from ctrbench.training.failures import enough_memory
+from ctrbench.training.processes import bound, team
+from ctrbench.training.shard import is_sharded
 from ctrbench.training.watch import Progress, Watch, silent
 
 if TYPE_CHECKING:
@@ -31,33 +35,57 @@ def score(
     """`row_id`, `domain`, `label` and each head's logit (float32), in the order of `rows`.
 
     The model is in eval mode during the call and in its former mode after it. Raises `DataError` for a logit that is
-    not finite.
+    not finite, and `ConfigError` where memory runs out. Under a launcher, every process calls this with the same
+    arguments, scores its part of every batch, and gets the logits of all.
     """
     import polars as pl
 
-    device = next(model.parameters()).device
     training = model.training
     model.eval()
-    out = {head: torch.empty(len(rows)) for head in heads}
-    order = eval_order(rows, batch_size)
-    done = 0
-    for indices, batch in zip(order, batches(rows, order), strict=True):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = model.logits(batch.to(device), heads)
-        for head in heads:
-            out[head][indices] = logits[head].float().cpu()
-        done += len(indices)
-        watch(Progress("score", done, len(rows)))
-    model.train(training)
-    for head, values in out.items():
-        if not torch.isfinite(values).all():
-            name = type(model).__name__
-            raise DataError(f"{name} gave logits that are not finite (head {head}); try a lower learning rate")
+    try:
+        out = _logits(model, rows, heads, batch_size, precision, watch)
+    finally:
+        model.train(training)
+    with team().together():
+        _check_finite(model, out)
     names = np.array(rows.domains, dtype=object)
     columns = {"row_id": rows.row_id.numpy(), "domain": names[rows.domain.numpy()].tolist()}
     label = rows.label.numpy().astype(np.int8)
     scored = pl.DataFrame({**columns, "label": label, **{head: values.numpy() for head, values in out.items()}})
     return scored.with_columns(pl.col("domain").cast(pl.String))  # also where there is no row
+
+
+def _logits(
+    model: CTRModel, rows: Rows, heads: Sequence[str], batch_size: int, precision: str, watch: Watch
+) -> dict[str, Tensor]:
+    """(N,) logits of each head, in the order of `rows`."""
+    processes, device, sharded = team(), next(model.parameters()).device, is_sharded(model)
+    out = {head: torch.zeros(len(rows)) for head in heads}
+    order = eval_order(rows, batch_size)
+    scored = torch.zeros(len(rows), dtype=torch.int32)
+    parts = [processes.part(indices) for indices in order]
+    done = 0
+    for indices, part, batch in zip(order, parts, prefetch(batches(rows, parts), device), strict=True):
+        with processes.together(), bound(sharded), enough_memory(model, batch, "train.score_batch_size"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                logits = model.logits(batch, heads)
+            if processes.share(indices):
+                scored[part] += 1
+                for head in heads:
+                    out[head][part] = logits[head].float().cpu()
+        done += len(indices)
+        watch(Progress("score", done, len(rows)))
+    for values in (scored, *out.values()):
+        processes.sum(values)
+    assert bool((scored == 1).all()), "each row is scored by one process"
+    return out
+
+
+def _check_finite(model: CTRModel, out: Mapping[str, Tensor]) -> None:
+    for head, values in out.items():
+        if not torch.isfinite(values).all():
+            name = type(model).__name__
+            raise DataError(f"{name} gave logits that are not finite (head {head}); try a lower learning rate")
 
 
 def domain_aucs(scored: pl.DataFrame, head: str = OWN) -> dict[str, float]:

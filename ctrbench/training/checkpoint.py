@@ -84,15 +84,14 @@ def unpack_optimizers(optimizers: Sequence[Optimizer], tensors: Mapping[str, Ten
         optimizer.load_state_dict({"state": values, "param_groups": state["param_groups"]})
 
 
-def random_state() -> dict[str, Tensor]:
-    """The generators that dropout draws from."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), **{f"cuda{device}": state for device, state in enumerate(cuda)}}
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """The generators that dropout draws from, on the CPU and on `device`."""
+    states = {"cpu": torch.get_rng_state()}
+    return {**states, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
 
 
-def set_random_state(states: Mapping[str, Tensor]) -> None:
-    """The inverse of `random_state`."""
+def set_random_state(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """The inverse of `random_state`; a generator that was not saved stays as it is."""
     torch.set_rng_state(states["cpu"])
-    cuda = [states[name] for name in sorted(states) if name.startswith("cuda")]
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(cuda)
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

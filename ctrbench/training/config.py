@@ -12,7 +12,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    NEUTRAL: ClassVar = frozenset({"score_batch_size", "checkpoint_seconds"})
+    NEUTRAL: ClassVar = frozenset({"score_batch_size", "checkpoint_seconds", "cache_gb"})
     """Keys that do not change a run's result, so they are no part of its identity."""
 
     epochs: int = Field(10, gt=0)
@@ -33,3 +33,6 @@ class TrainConfig(BaseModel):
     max_grad_norm: float | None = Field(None, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_seconds: float = Field(60.0, ge=0, description="time between checkpoints within an epoch")
+    cache_gb: float = Field(
+        20.0, ge=0, allow_inf_nan=False, description="disk space for states of frozen backbones; 0 keeps none"
+    )

@@ -59,6 +59,20 @@ class FitResult(BaseModel):
         """Mean validation AUC of the epoch whose weights were kept."""
         return self.epochs[self.best_epoch].mean_auc if self.epochs else None
 
+    @property
+    def place(self) -> str:
+        """Where the training stands, in words: the last step that it made."""
+        return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
+
+    def add_step(self, loss: float, rows: int, seconds: float) -> None:
+        """Count one step and the rows that it trained on."""
+        self.step += 1
+        self.steps += 1
+        self.loss_sum += loss
+        self.epoch_seconds += seconds
+        self.train_seconds += seconds
+        self.train_rows += rows
+
     def end_epoch(self, valid_auc: dict[str, float]) -> bool:
         """Close the running epoch; True where it is the best so far, so that its weights are to be kept."""
         epoch = Epoch(

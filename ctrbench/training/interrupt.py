@@ -10,20 +10,21 @@ from types import FrameType
 
 
 class StopRequest:
-    """True once the user asked to stop."""
+    """True once the user, or a launcher, asked to stop."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self.signals: set[int] = set()
 
     def __bool__(self) -> bool:
-        return self.requested
+        return bool(self.signals)
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[StopRequest]:
-    """Within it, the first SIGINT or SIGTERM only sets the yielded flag; a second one interrupts at once.
+    """Within it, SIGINT or SIGTERM only sets the yielded flag; the same signal once more interrupts at once.
 
-    Outside the main thread, where signals cannot be handled, the flag never rises.
+    Launchers send SIGTERM after SIGINT: the two are one request. Outside the main thread, where signals cannot be
+    handled, the flag never rises.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -31,9 +32,9 @@ def deferred_interrupt() -> Iterator[StopRequest]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.requested:
+        if number in request.signals:
             raise KeyboardInterrupt
-        request.requested = True
+        request.signals.add(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

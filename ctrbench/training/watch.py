@@ -11,7 +11,7 @@ from typing import Literal
 class Progress:
     """One moment of a run: `done` of `total` rows in a stage; `loss` and `auc` (mean, validation) are the latest."""
 
-    stage: Literal["features", "train", "score"]
+    stage: Literal["features", "states", "train", "score"]
     done: int
     total: int
     epoch: int = 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctrbench.errors import DataError
+from ctrbench.errors import ConfigError, DataError
 from ctrbench.evaluation.metrics import auc, logloss
 from ctrbench.evaluation.score import domain_aucs, score
 from tests.toys import DOMAINS, build, toy_rows, view
@@ -36,6 +36,17 @@ def test_a_logit_that_is_not_finite_is_an_error():
         model.bias.fill_(math.inf)
     with pytest.raises(DataError, match="try a lower learning rate"):
         score(model, view(featurizer, toy_rows(5)))
+
+
+def test_where_memory_runs_out_the_size_of_the_batch_and_what_to_lower_are_named():
+    model, featurizer = build("deepfm")
+
+    def logits(batch, heads):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.logits = logits
+    with pytest.raises(ConfigError, match=r"out of memory on 5 rows; lower train.score_batch_size$"):
+        score(model, view(featurizer, toy_rows(9)), batch_size=5)
 
 
 @pytest.mark.parametrize("name", ["deepfm", "mmoe", "uni_ctr"])

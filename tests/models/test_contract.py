@@ -176,7 +176,14 @@ TABLE3 = {
         "hidden": (1024, 512),
     },
     "dffm": {**MULTI, "hidden": (1024, 512, 256)},
-    "uni_ctr": {"ladders": None, "frequency": None, "tower": (512, 256, 128), "dropout": 0.3, "lora_rank": 8, "lora_alpha": 32},
+    "uni_ctr": {
+        "ladders": None,
+        "frequency": None,
+        "tower": (512, 256, 128),
+        "dropout": 0.3,
+        "lora_rank": 8,
+        "lora_alpha": 32,
+    },
 }
 """The settings of the Uni-CTR paper's Table III, and of each model's own paper where that is silent."""
 

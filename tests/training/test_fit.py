@@ -3,7 +3,6 @@
 import math
 import os
 import signal
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -11,6 +10,7 @@ import torch
 
 from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.training import fit as module
+from ctrbench.training.checkpoint import load_tensors
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.course import Epoch, FitResult
 from ctrbench.training.fit import fit
@@ -158,11 +158,66 @@ def test_an_empty_split_is_an_error():
         fit(model, empty, valid, CONFIG, seed=0)
 
 
-def test_a_loss_that_is_not_finite_is_an_error():
+def test_a_loss_that_is_not_finite_names_the_batch_and_the_state_that_is_kept(tmp_path):
+    """From the second step on, which the checkpoint of the first one survives."""
+    path = tmp_path / "checkpoint.safetensors"
+    model, train, valid = setup("uni_ctr")
+    loss, seen = model.loss, []
+
+    def broken(batch):
+        seen.append(batch)
+        return loss(batch) * (math.nan if len(seen) == 2 else 1)
+
+    model.loss = broken
+    config = CONFIG.model_copy(update={"checkpoint_seconds": 0.0})
+    with pytest.raises(DataError) as error:
+        fit(model, train, valid, config, seed=0, checkpoint=path)
+    ids = ", ".join(str(row) for row in seen[1].row_id[:5].tolist())
+    text = str(error.value)
+    assert "the loss became nan in epoch 1, step 2 of 4, on 32 rows of books, games, tools" in text
+    assert f"(row_id {ids}, ...)" in text
+    assert f"the state after epoch 1, step 1 is kept in {path}" in text
+    assert "try a lower learning rate" in text
+    assert load_tensors(path)[1]["result"]["steps"] == 1
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """They are those of the second step; the next loss would tell."""
+    path = tmp_path / "checkpoint.safetensors"
     model, train, valid = setup("deepfm")
-    with torch.no_grad():
-        model.bias.fill_(math.nan)
-    with pytest.raises(DataError, match="lower learning rate"):
+
+    def poison(progress: Progress) -> None:
+        if progress.done == 64:
+            with torch.no_grad():
+                model.bias.fill_(math.inf)
+
+    config = CONFIG.model_copy(update={"checkpoint_seconds": 0.0})
+    with pytest.raises(DataError, match="weights bias are no longer finite after epoch 1, step 2; the state after"):
+        fit(model, train, valid, config, seed=0, checkpoint=path, watch=poison)
+    tensors, state = load_tensors(path)
+    assert state["result"]["steps"] == 1
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(
+    "fault", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("[..] can't allocate memory")]
+)
+def test_where_memory_runs_out_the_size_of_the_batch_and_what_to_lower_are_named(fault):
+    model, train, valid = setup("uni_ctr")
+
+    def loss(batch):
+        raise fault
+
+    model.loss = loss
+    words = r"out of memory on 32 rows x 24 tokens; lower train.batch_size or config.max_length \(24\), or set"
+    with pytest.raises(ConfigError, match=words):
+        fit(model, train, valid, CONFIG, seed=0)
+
+
+def test_other_faults_of_a_model_stay_what_they_are():
+    model, train, valid = setup("deepfm")
+    model.loss = lambda batch: torch.zeros(2) @ torch.zeros(3)
+    with pytest.raises(RuntimeError, match="size"):
         fit(model, train, valid, CONFIG, seed=0)
 
 
@@ -177,10 +232,3 @@ def test_bf16_trains():
     model, train, valid = setup("uni_ctr", train=40)
     result = fit(model, train, valid, CONFIG.model_copy(update={"epochs": 1, "precision": "bf16"}), seed=0)
     assert math.isfinite(result.epochs[0].loss)
-
-
-def test_a_launcher_of_several_processes_is_refused(monkeypatch):
-    monkeypatch.setattr(module, "PartialState", lambda: SimpleNamespace(num_processes=2))
-    model, train, valid = setup("deepfm")
-    with pytest.raises(ConfigError, match="without a launcher"):
-        fit(model, train, valid, CONFIG, seed=0)

@@ -103,7 +103,7 @@ class UniCTR(CTRModel):
         if self.config.tuning != "full":
             for name, module in self.backbone.named_modules():
                 module.training = module.training and "lora_" in name
-            for layer in self.shardable() if mode and self.config.gradient_checkpointing else ():
+            for layer in encoder_layers(self.backbone) if mode and self.config.gradient_checkpointing else ():
                 layer.training = True
         return self
 

@@ -1,0 +1,143 @@
+"""Several processes of one command on this machine: started, watched and ended together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from ctrbench.errors import ConfigError
+from ctrbench.training.launched import CHILD, LOST, wants_cpu
+
+_PATIENCE, _POLITE = 30.0, 10.0
+"""Seconds that the other processes have to end when one did, and when they were then asked to."""
+
+
+def launch(words: Sequence[str], count: int) -> int:
+    """Run `ctrbench WORDS` in `count` processes that train together; the exit code of them all.
+
+    What one process says, no other repeats. SIGINT and SIGTERM are passed on. A process that is killed ends all: one
+    sentence on stderr, exit code 1. Where this process is killed, the others save and end.
+    """
+    _check_devices(count)
+    environment = _environment(count)
+    command = [sys.executable, "-m", "ctrbench", *words, "--processes", "1"]
+    children = [
+        subprocess.Popen(
+            command,
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdin=subprocess.PIPE,  # its end tells a child that this process is gone
+            start_new_session=True,  # so that a terminal's Ctrl-C reaches them once, through here
+        )
+        for rank in range(count)
+    ]
+    try:
+        with _passed_on(children) as passed:
+            codes = _wait(children)
+    finally:
+        _end(children)
+    if passed and any(codes):
+        return 130
+    code, sentence = _verdict(codes)
+    if sentence:
+        print(f"ctrbench: {sentence}. The same command goes on from the last checkpoint", file=sys.stderr)
+    return code
+
+
+def follow() -> None:
+    """In a process that `launch` started: end where that one is gone."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # nothing comes; it ends with the one that would write
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)  # between two steps: save, and end
+        time.sleep(_PATIENCE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _environment(count: int) -> dict[str, str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = max((os.cpu_count() or 1) // count, 1)
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        CHILD: "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+    }
+
+
+def _check_devices(count: int) -> None:
+    import torch
+
+    devices = torch.cuda.device_count()
+    if devices and count > devices and not wants_cpu():
+        raise ConfigError(
+            f"--processes {count}: each process needs a GPU of its own, and this machine shows {devices}; "
+            "set ACCELERATE_USE_CPU=true to train on CPUs"
+        )
+
+
+@contextmanager
+def _passed_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Within it, SIGINT and SIGTERM go to the children; the yielded list holds those that came."""
+    passed: list[int] = []
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        passed.append(number)
+        for child in children:
+            child.send_signal(number)
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield passed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(children: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Exit codes, once all have ended, or the rest had its time to; those of killed processes are negative."""
+    end = None
+    while True:
+        codes = [child.poll() for child in children]
+        if end is None and any(codes):
+            end = time.monotonic() + (_POLITE if min(code or 0 for code in codes) < 0 else _PATIENCE)
+        if None not in codes or (end is not None and time.monotonic() > end):
+            return [0 if code is None else code for code in codes]
+        time.sleep(0.1)
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask what still runs to end, and then make it."""
+    for ask in (subprocess.Popen.terminate, subprocess.Popen.kill):
+        running = [child for child in children if child.poll() is None]
+        for child in running:
+            ask(child)
+        end = time.monotonic() + _POLITE
+        while any(child.poll() is None for child in running) and time.monotonic() < end:
+            time.sleep(0.1)
+
+
+def _verdict(codes: Sequence[int]) -> tuple[int, str]:
+    """The exit code for these; and what nobody has said yet."""
+    for rank, code in enumerate(codes):
+        if code < 0:
+            hint = ", often the system's answer to a lack of memory" if -code == signal.SIGKILL else ""
+            return 1, f"process {rank} of {len(codes)} was killed ({signal.Signals(-code).name}{hint})"
+    told = [code for code in codes if code not in (0, LOST)]
+    lost = LOST in codes and not told
+    return (1, "the processes lost contact with each other") if lost else (max(told, default=0), "")

@@ -1,0 +1,47 @@
+"""kill -9 in the middle of training, and the same command again: bitwise what one go gives."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+pytestmark = pytest.mark.slow
+
+WORDS = [
+    *("run", "table3", "--models", "uni_ctr", "--limit", "150", "--quiet"),
+    *("--set", "uni_ctr.config.backbone=tiny-bert", "--set", "uni_ctr.config.max_length=32"),
+    *("--set", "uni_ctr.config.tower=[8]", "--set", "uni_ctr.train.batch_size=8"),
+    *("--set", "uni_ctr.train.epochs=3", "--set", "uni_ctr.train.checkpoint_seconds=0"),
+]
+
+
+def start(folder: Path, results: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "ctrbench", *WORDS, "--results", results]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+
+
+def test_killed_at_a_random_step_and_resumed_is_bitwise_uninterrupted(tmp_path):
+    assert start(tmp_path, "whole").wait(timeout=300) == 0
+    wait = random.Random().uniform(0, 2)
+    process = start(tmp_path, "cut")
+    end = time.monotonic() + 120
+    while not list((tmp_path / "cut").rglob("checkpoint.safetensors")):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(wait)
+    process.kill()
+    process.wait()
+    assert not list((tmp_path / "cut").rglob("record.json")), f"it was over {wait} seconds after its first step"
+    assert start(tmp_path, "cut").wait(timeout=300) == 0
+    for name in ("model.safetensors", "features.json"):
+        files = [next((tmp_path / results).rglob(name)).read_bytes() for results in ("whole", "cut")]
+        assert files[0] == files[1], f"{name}: killed {wait} seconds after the first step"
+    scores = [pl.read_parquet(next((tmp_path / r).rglob("predictions.parquet"))) for r in ("whole", "cut")]
+    assert scores[0].equals(scores[1])
