@@ -111,6 +111,13 @@ def test_the_twin_saves_nothing(pair):
     assert seen == [(len(batch), 256)] * len(networks)
 
 
+def test_in_training_all_dropout_of_the_twin_is_on_and_ours_again_as_we_have_it(pair):
+    model, twin, _ = pair
+    assert all(module.training for module in twin.train().modules())
+    assert not all(module.training for module in model.train().backbone.modules())
+    assert not any(module.training for module in twin.eval().modules())
+
+
 @pytest.fixture
 def side():
     """A model and the rows that it sees."""

@@ -56,6 +56,9 @@ def load_encoder(name: str, dtype: Literal["fp32", "bf16"] = "fp32") -> PreTrain
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
     encoder.config.use_cache = False
+    if not torch.accelerator.is_available():
+        # on a CPU, and with prompts of usual length, torch's fused attention is slower, backwards in bf16 twice
+        encoder.set_attn_implementation("eager")
     return encoder.requires_grad_(False)
 
 

@@ -82,3 +82,15 @@ def test_no_weight_is_read_to_count_parameters(name, tmp_path, monkeypatch):
             encoder = load_encoder(source)
         assert sum(p.numel() for p in encoder.parameters()) == wanted
         assert all(p.is_meta for p in encoder.parameters())
+
+
+@TINY
+def test_attention_is_the_plain_one_only_where_there_is_no_accelerator(name, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    plain = load_encoder(name).eval()
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    chosen = load_encoder(name).eval()
+    assert plain.config._attn_implementation == "eager"
+    assert chosen.config._attn_implementation == ("eager" if name == "tiny-deberta" else "sdpa")
+    ids = torch.randint(1, 50, (2, 7), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain(ids).last_hidden_state, chosen(ids).last_hidden_state, atol=1e-5, rtol=1e-5)

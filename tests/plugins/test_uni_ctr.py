@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from ctrbench.backbones.structure import encoder_layers
 from ctrbench.errors import BackboneError, ConfigError
 from ctrbench.features.batch import Batch
 from ctrbench.features.featurizer import FeatureInfo
@@ -52,6 +53,16 @@ def test_a_ladder_without_attention_sees_one_token_at_a_time():
 def test_a_ladder_has_the_published_codes_size():
     sizes = {width: sum(p.numel() for p in Ladder(width, 4, 2, 0.0).parameters()) for width in (312, 768, 1024, 2048)}
     assert sizes == {312: 178_308, 768: 1_073_664, 1024: 1_906_688, 2048: 7_614_464}
+
+
+def test_token_attention_drops_weights_at_its_rate_and_only_in_training():
+    attention = TokenAttention(8, heads=2, dropout=0.5)
+    z, mask = torch.randn(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+    dropped = []
+    attention.dropout.register_forward_hook(lambda module, args, out: dropped.append((out == 0).float().mean().item()))
+    attention.train()(z.repeat(400, 1, 1), mask.repeat(400, 1))
+    assert torch.equal(attention.eval()(z, mask), attention(z, mask))
+    assert dropped == [pytest.approx(0.5, abs=0.02), 0.0, 0.0]
 
 
 def test_token_attention_is_torchs_own():
@@ -196,7 +207,7 @@ def test_pooling_is_the_equation_over_real_tokens():
         scores = [torch.tanh(pooling.key(tokens[row, j])) @ pooling.query for j in range(length)]
         weights = torch.stack(scores).softmax(0)
         expected = sum(weights[j] * tokens[row, j] for j in range(length))
-        torch.testing.assert_close(pooling(tokens, mask)[row], expected)
+        torch.testing.assert_close(pooling(mask, tokens)[row], expected)
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -211,11 +222,11 @@ def test_a_dsn_is_the_equation(gate):
     first = network.ladders[0](hidden[2], mask)
     second = network.ladders[1](hidden[4] + first, mask)
     if gate == "token":
-        gated = network.gate(torch.cat([hidden[4], second], dim=1), torch.cat([mask, mask], dim=1))
+        gated = network.gate(torch.cat([mask, mask], dim=1), torch.cat([hidden[4], second], dim=1))
     elif gate == "feature":
-        gated = network.gate(torch.cat([hidden[4], second], dim=2), mask)
+        gated = network.gate(mask, torch.cat([hidden[4], second], dim=2))
     else:
-        gated = network.gate(hidden[4] + second, mask)
+        gated = network.gate(mask, hidden[4] + second)
     expected = network.tower(gated)[:, 0]
     torch.testing.assert_close(model.logits(batch, ("games",))["games"], expected, atol=1e-5, rtol=1e-4)
 
@@ -223,7 +234,7 @@ def test_a_dsn_is_the_equation(gate):
 def test_without_ladders_a_dsn_pools_the_last_hidden_state():
     network = DomainNetwork(8, tower=(4,), dropout=0.0).eval()
     mask, last = torch.tensor([[True, True, False]]), torch.randn(1, 3, 8)
-    torch.testing.assert_close(network(mask, last), network.tower(network.gate(last, mask)))
+    torch.testing.assert_close(network(mask, last), network.tower(network.gate(mask, last)))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -379,6 +390,15 @@ def test_layers_that_are_run_twice_give_the_same_gradients(backbone, tuning):
         calls.append(len(count))
     assert calls[1] > calls[0]
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_every_layer_is_compiled_where_that_is_wanted(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module, **options: compiled.append(module))
+    build("uni_ctr")
+    assert not compiled
+    model, _ = build("uni_ctr", compile=True)
+    assert [id(layer) for layer in compiled] == [id(layer) for layer in encoder_layers(model.backbone)]
 
 
 def test_a_frozen_backbone_in_half_the_memory():

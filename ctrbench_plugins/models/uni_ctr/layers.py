@@ -22,19 +22,28 @@ class TokenAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.into = nn.Linear(width, 3 * width)
+        self.dropout = Dropout(dropout)
         self.out = nn.Linear(width, width)
         nn.init.xavier_uniform_(self.into.weight)
         nn.init.zeros_(self.into.bias)
 
     def forward(self, z: Tensor, mask: Tensor) -> Tensor:
-        """`mask` (B, J) is True at real tokens; what stands elsewhere has no influence on them."""
+        """`mask` (B, J) is True at real tokens, of which each row has one; what stands elsewhere has no influence."""
         split = self.into(z).unflatten(-1, (3, self.heads, -1))  # (B, J, 3, heads, k / heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)
-        rate = self.dropout if self.training else 0.0
-        mixed = scaled_dot_product_attention(query, key, value, mask[:, None, None], dropout_p=rate)
+        mixed = self._attend(query, key, value, mask[:, None, None])
         return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        if query.device.type != "cpu":
+            rate = self.dropout.p if self.training else 0.0
+            return scaled_dot_product_attention(query, key, value, mask, dropout_p=rate)
+        # for prompts of usual length faster than torch's fused attention, above all with dropout and backwards
+        score = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (B, heads, J, J)
+        weight = score.masked_fill(~mask, float("-inf")).softmax(-1).to(value.dtype)
+        return self.dropout(weight) @ value
 
 
 class Ladder(nn.Module):
@@ -67,9 +76,10 @@ class Ladder(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """score = tanh(W_k O) w_q, A = softmax(score) over tokens, R = A'O: (B, J, d) to (B, d).
+    """score = tanh(W_k O) w_q, A = softmax(score) over tokens, R = A'O: O (B, J, d) to (B, d).
 
-    The query starts small, so that pooling starts near the mean.
+    O may come in several pieces, which are not copied together. The query starts small, so that pooling starts near the
+    mean.
     """
 
     def __init__(self, width: int) -> None:
@@ -77,11 +87,13 @@ class AttentionPooling(nn.Module):
         self.key = nn.Linear(width, width)
         self.query = nn.Parameter(torch.empty(width).normal_(std=0.02))
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Padding, where `mask` (B, J) is False, has weight zero."""
-        score = torch.tanh(self.key(tokens)) @ self.query  # (B, J)
-        weight = score.float().masked_fill(~mask, float("-inf")).softmax(-1).to(tokens.dtype)
-        return torch.bmm(weight[:, None], tokens)[:, 0]
+    def forward(self, mask: Tensor, *pieces: Tensor) -> Tensor:
+        """Of each piece (B, J, d), the tokens where `mask` (B, J) is False have weight zero."""
+        scores = [torch.tanh(self.key(tokens)) @ self.query for tokens in pieces]  # (B, J) each
+        score = torch.cat([score.float().masked_fill(~mask, float("-inf")) for score in scores], dim=1)
+        weights = score.softmax(-1).chunk(len(pieces), dim=1)
+        pooled = [torch.bmm(w[:, None].to(o.dtype), o)[:, 0] for w, o in zip(weights, pieces, strict=True)]
+        return torch.stack(pooled).sum(0)
 
 
 class DomainNetwork(nn.Module):
@@ -117,13 +129,13 @@ class DomainNetwork(nn.Module):
         for ladder, tap in zip(self.ladders, taps, strict=False):
             climbed = ladder(tap if climbed is None else tap + climbed, mask)
         if climbed is None:
-            pooled = self.gate(last, mask)
+            pooled = self.gate(mask, last)
         elif self.axis == "token":
-            pooled = self.gate(torch.cat([last, climbed], dim=1), torch.cat([mask, mask], dim=1))
+            pooled = self.gate(mask, last, climbed)
         elif self.axis == "feature":
-            pooled = self.gate(torch.cat([last, climbed], dim=2), mask)
+            pooled = self.gate(mask, torch.cat([last, climbed], dim=2))
         else:
-            pooled = self.gate(last + climbed, mask)
+            pooled = self.gate(mask, last + climbed)
         return self.tower(pooled)
 
 

@@ -93,8 +93,8 @@ class UniCTR(CTRModel):
             encoder = with_lora(encoder, *lora)
         elif config.tuning == "full":
             encoder.requires_grad_(True)
-        if config.compile:
-            encoder.compile(dynamic=True)
+        for layer in encoder_layers(encoder) if config.compile else ():
+            layer.compile(dynamic=True)  # layers are alike, so one compilation serves them all
         return encoder
 
     def train(self, mode: bool = True) -> Self:
