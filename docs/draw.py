@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import LlamaConfig
 
@@ -36,6 +37,7 @@ def paper_model() -> UniCTR:
     """Uni-CTR with its default settings, the paper's, on a backbone of Sheared-LLaMA-1.3B's shape."""
     with TemporaryDirectory() as folder, torch.device("meta"):
         LlamaConfig(**SHEARED_LLAMA).save_pretrained(folder)
+        save_file({}, Path(folder, "model.safetensors"))  # on `meta`, no weight is read from it
         return UniCTR(UniCTR.Config(backbone=folder), FeatureInfo(), DOMAINS)
 
 

@@ -49,11 +49,13 @@ def resolve_backbone(name: str) -> BackboneFiles:
         files = registry.load("backbones", name)(name)
         if files is not None:
             return files
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.is_dir():
         return _folder(name, path)
     if path.suffix.lower() == ".gguf":
         return _gguf(name, path)
+    if path.is_file():
+        raise BackboneError(f"{name} is a file; name the folder it is in, {path.parent}, or a .gguf file")
     if hub := _HUB_ID.fullmatch(name):
         return BackboneFiles(name, hub["path"], hub["revision"])
     known = registry.names("backbones")
@@ -61,6 +63,13 @@ def resolve_backbone(name: str) -> BackboneFiles:
         f"no backbone '{name}': it is no registered name, no folder, no GGUF file and no hub id owner/name."
         f"{registry.suggest(name, known)}"
     )
+
+
+def _path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # the home of a user who has none
+        return Path(name)
 
 
 def _folder(name: str, folder: Path) -> BackboneFiles:

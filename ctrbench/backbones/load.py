@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctrbench.backbones.files import BackboneFiles, resolve_backbone
@@ -40,13 +41,28 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
 def load_encoder(name: str, dtype: Literal["fp32", "bf16"] = "fp32") -> PreTrainedModel:
     """The backbone without any task head, its weights in `dtype`, every one frozen.
 
-    Inside `torch.device("meta")` its configuration is read, and no weight. Raises `BackboneError` where the files are
-    not there, are damaged, lack a weight, hold more than tensors, or do not fit into memory.
+    Inside `torch.device("meta")` no weight is read, but it is seen that there are some. Raises `BackboneError` where
+    the files are not there, are damaged, lack a weight, hold more than tensors, or do not fit into memory.
     """
     import torch
 
     files = resolve_backbone(name)
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    if torch.get_default_device().type == "meta":
+        _see_weights(files)
+    return _encoder(files, {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype])
+
+
+def empty_encoder(name: str) -> PreTrainedModel:
+    """The backbone on the device `meta`, from its configuration alone."""
+    import torch
+
+    with torch.device("meta"):
+        return _encoder(resolve_backbone(name), torch.float32)
+
+
+def _encoder(files: BackboneFiles, kind: torch.dtype) -> PreTrainedModel:
+    import torch
+
     if files.build is None:
         encoder = _from_files(files, kind)
     else:
@@ -86,6 +102,23 @@ def _from_files(files: BackboneFiles, dtype: torch.dtype) -> Any:
     )
     _refuse_random(files, [*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
     return encoder
+
+
+def _see_weights(files: BackboneFiles) -> None:
+    """Whether a local folder has weights, and how its safetensors begin: all that can be told without reading them."""
+    from safetensors import safe_open
+
+    folder = Path(files.path)
+    if files.build is not None or files.gguf is not None or not folder.is_dir():
+        return
+    tensors = list(folder.glob("*.safetensors"))
+    if not tensors and not any(folder.glob("pytorch_model*.bin")):
+        raise BackboneError(
+            f"backbone '{files.name}': {folder} holds no weights (*.safetensors or pytorch_model*.bin); {files.advice}"
+        )
+    for path in tensors:
+        with one_sentence(files, "weights"), safe_open(path, framework="pt"):
+            pass
 
 
 def _unpacked() -> dict[str, Any]:

@@ -44,8 +44,8 @@ def with_lora(
     try:
         model = get_peft_model(encoder, config)
     except ValueError as error:
-        kind = encoder.config.model_type
-        raise ConfigError(f"LoRA does not fit a backbone of type '{kind}': {error}; set lora_targets") from error
+        kind, reason = encoder.config.model_type, str(error).split(". ")[0].rstrip(" .")
+        raise ConfigError(f"LoRA does not fit a backbone of type '{kind}' ({reason}); set lora_targets") from error
     _cheap_dropout(model)
     return model
 

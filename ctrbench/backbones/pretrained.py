@@ -10,9 +10,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from ctrbench.backbones.files import BackboneFiles
-from ctrbench.errors import BackboneError
-
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+from ctrbench.errors import BackboneError, HubError, out_of_memory
 
 
 def read(auto: Any, files: BackboneFiles, part: str, **options: Any) -> Any:
@@ -35,6 +33,8 @@ def read(auto: Any, files: BackboneFiles, part: str, **options: Any) -> Any:
 def one_sentence(files: BackboneFiles, part: str) -> Iterator[None]:
     """Whatever goes wrong inside becomes one `BackboneError`: parsers of foreign files raise whatever they like.
 
+    It is a `HubError` where the files are on a model hub.
+
     transformers' own reports, as of weights that nobody needs, stay silent meanwhile.
     """
     from transformers.utils import logging
@@ -44,7 +44,8 @@ def one_sentence(files: BackboneFiles, part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise BackboneError(_sentence(files, part, error)) from error
+        kind = BackboneError if Path(files.path).is_dir() else HubError
+        raise kind(_sentence(files, part, error)) from error
     finally:
         logging.set_verbosity(verbosity)
 
@@ -57,7 +58,7 @@ def _sentence(files: BackboneFiles, part: str, error: Exception) -> str:
             f"{name}: torch's weights-only loader refused {_pickles(files)}, which is not a file of plain tensors "
             "alone, and ran nothing in it; convert the weights to safetensors, or name another backbone"
         )
-    if isinstance(error, MemoryError) or any(phrase in str(error).lower() for phrase in _NO_MEMORY):
+    if out_of_memory(error):
         return f"{name} does not fit into the memory of this machine; name a smaller one, or take a larger machine"
     if any(word in reason.lower() for word in ("sentencepiece", "tiktoken")) and not _reads_sentencepiece():
         return f"{name} has a SentencePiece tokenizer, which needs two packages: pip install 'ctrbench[sentencepiece]'"

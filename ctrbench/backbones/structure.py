@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from ctrbench.backbones.load import load_encoder
+from ctrbench.backbones.load import empty_encoder
 
 _NO_LIMIT = 1_000_000  # some configurations write a huge number for "any length"
 # What families call the norm behind their last layer; a norm of embeddings has another name, or stands elsewhere.
@@ -62,8 +61,7 @@ def positions(name: str) -> int | None:
 
     Reads no weight. Raises `BackboneError` where the backbone's configuration cannot be read.
     """
-    with torch.device("meta"):
-        encoder = load_encoder(name)
+    encoder = empty_encoder(name)
     limit = getattr(encoder.config, "max_position_embeddings", None)
     if not isinstance(limit, int) or not 0 < limit < _NO_LIMIT:
         return None

@@ -89,6 +89,15 @@ def test_a_folder_without_weights_is_one_sentence(folder):
     assert "its weights cannot be read" in sentence(load_encoder, folder)
 
 
+def test_weights_that_are_not_there_or_cut_off_are_found_without_reading_any(folder):
+    with torch.device("meta"):
+        load_encoder(str(folder))
+        (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:5000])
+        assert "its weights cannot be read" in sentence(load_encoder, folder)
+        (folder / "model.safetensors").unlink()
+        assert "holds no weights" in sentence(load_encoder, folder)
+
+
 def test_a_weight_that_is_missing_or_of_another_shape_is_never_random(folder):
     state = load_file(folder / "model.safetensors")
     key = "encoder.layer.2.attention.self.query.weight"

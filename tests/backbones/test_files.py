@@ -7,6 +7,7 @@ import pytest
 from ctrbench import registry
 from ctrbench.backbones.files import resolve_backbone
 from ctrbench.backbones.load import load_encoder
+from ctrbench.backbones.pretrained import read
 from ctrbench.errors import BackboneError
 from ctrbench_plugins.backbones import packages
 
@@ -47,6 +48,14 @@ def test_what_is_no_backbone_is_one_sentence(name):
         resolve_backbone(name)
 
 
+def test_a_file_of_a_folder_is_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    with pytest.raises(BackboneError, match=r"mine/config\.json is a file; name the folder it is in, mine"):
+        resolve_backbone("mine/config.json")
+
+
 def test_a_typo_is_told_what_is_near():
     with pytest.raises(BackboneError, match=r"Did you mean 'deberta-v3-large'\?$"):
         resolve_backbone("deberta-v3-lrage")
@@ -82,3 +91,21 @@ def test_a_hub_that_does_not_answer_is_one_sentence(name, monkeypatch, tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(BackboneError, match=f"backbone '{name}': its configuration .* check the name and the network"):
         load_encoder(name)
+
+
+@pytest.mark.parametrize(("name", "revision"), [("bert-base", "86b5e093"), ("a/b@v2", "v2"), ("a/b", "main")])
+def test_files_of_the_hub_are_read_at_the_pinned_revision(name, revision):
+    asked = []
+
+    class Auto:
+        @staticmethod
+        def from_pretrained(path, **options):
+            asked.append(options["revision"])
+
+    read(Auto, resolve_backbone(name), "weights")
+    assert asked[0].startswith(revision)
+
+
+def test_a_home_of_nobody_is_one_sentence():
+    with pytest.raises(BackboneError, match="no backbone"):
+        resolve_backbone("~nobody-has-this-name/model")

@@ -83,3 +83,14 @@ def test_adapters_drop_what_they_read_at_the_rate_that_is_set():
     assert len(dropouts) == 2 * 4
     kept = [(dropout(torch.ones(40_000)) > 0).float().mean().item() for dropout in dropouts]
     assert kept == pytest.approx([0.75] * 8, abs=0.02)
+
+
+def test_an_adapted_projection_is_the_equation():
+    """W x + alpha / r B A x."""
+    model = with_lora(load_encoder("tiny-bert"), rank=2, alpha=6, dropout=0.0, targets=("key",)).eval()
+    layer = model.get_base_model().encoder.layer[0].attention.self.key
+    a, b = layer.lora_A["default"], layer.lora_B["default"]
+    torch.nn.init.normal_(b.weight)
+    assert a.weight.shape == (2, 32)
+    x = torch.randn(3, 32)
+    torch.testing.assert_close(layer(x), layer.base_layer(x) + 6 / 2 * x @ a.weight.T @ b.weight.T)

@@ -13,6 +13,8 @@ LADDERS = 4
 """The paper's F."""
 
 Layer = Annotated[int, Field(ge=0, strict=True)]
+Auto = Literal["auto"]
+Targets = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Config(CTRModel.Config):
@@ -25,10 +27,10 @@ class Config(CTRModel.Config):
     lora_rank: Size = 8
     lora_alpha: Size = 32
     lora_dropout: Rate = Field(0.1, description="ours")
-    lora_targets: tuple[str, ...] | None = Field(None, description="None: query and value projections; ours")
-    ladders: Size | None = Field(None, description=f"F; None: layers / frequency, or {LADDERS} where that is None too")
-    frequency: Size | None = Field(None, description="phi; None: evenly spaced, layers / ladders")
-    taps: tuple[Layer, ...] | None = Field(None, description="the layers themselves; None: h_phi, h_2phi, ...")
+    lora_targets: Targets | None = Field(None, description="None: query and value projections; ours")
+    ladders: Size | Auto = Field("auto", description=f"F; auto: layers / frequency, or {LADDERS} without one")
+    frequency: Size | Auto = Field("auto", description="phi; auto: layers / ladders, as even as can be")
+    taps: tuple[Layer, ...] | Auto = Field("auto", description="the layers themselves; auto: h_phi, h_2phi, ...")
     tap_embeddings: bool = Field(False, description="a further ladder at h_0, as in the published code")
     block: Block = Field("transformer", description="a ladder's; `none`: no ladders")
     narrowing: Size = Field(4, description="d / k of a ladder; the published code's")
@@ -44,9 +46,9 @@ class Config(CTRModel.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.taps is not None:
-            if self.ladders is not None or self.frequency is not None:
-                raise ValueError("taps lists layers, so ladders and frequency have nothing to say; leave them out")
+        if self.taps != "auto":
+            if (self.ladders, self.frequency) != ("auto", "auto"):
+                raise ValueError("taps lists layers, so ladders and frequency have nothing to say; set them to auto")
             if not self.taps or list(self.taps) != sorted(set(self.taps)):
                 raise ValueError("taps lists layers in rising order, each once, as in [6, 12, 18, 24]")
         if self.tuning == "full" and self.backbone_dtype != "fp32":
@@ -62,13 +64,13 @@ def tap_layers(layers: int, config: Config) -> tuple[int, ...]:
     """
     if config.block == "none":
         return ()
-    if config.taps is not None:
+    if config.taps != "auto":
         taps = config.taps
-    elif config.frequency is not None:
-        count = config.ladders or max(layers // config.frequency, 1)
+    elif config.frequency != "auto":
+        count = max(layers // config.frequency, 1) if config.ladders == "auto" else config.ladders
         taps = tuple(config.frequency * ladder for ladder in range(1, count + 1))
     else:
-        count = config.ladders or LADDERS
+        count = LADDERS if config.ladders == "auto" else config.ladders
         taps = tuple(dict.fromkeys(-(-layers * ladder // count) for ladder in range(1, count + 1)))
         if len(taps) < count:
             raise ConfigError(f"{count} ladders do not fit on a backbone of {layers} layers; set fewer ladders")

@@ -56,7 +56,7 @@ class Ladder(nn.Module):
 
     def __init__(self, width: int, narrowing: int, heads: int, dropout: float, block: Block = "transformer") -> None:
         super().__init__()
-        narrow = narrow_width(width, narrowing, heads)
+        narrow = narrow_width(width, narrowing, 1 if block == "mlp" else heads)
         down: list[nn.Module] = [nn.Linear(width, narrow)]
         up: list[nn.Module] = [nn.Linear(narrow, width)]
         if block != "attention":

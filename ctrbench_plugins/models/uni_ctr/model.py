@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ctrbench.api import (
     Batch,
+    ConfigError,
     CTRModel,
     FeatureInfo,
     PerDomain,
@@ -87,7 +88,7 @@ class UniCTR(CTRModel):
         """The encoder with what `tuning` trains, and how it is to be run."""
         config = self.config
         if config.gradient_checkpointing:
-            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            run_twice(encoder, own_dropout=config.tuning == "full")
         if config.tuning == "lora":
             lora = (config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
             encoder = with_lora(encoder, *lora)
@@ -103,8 +104,9 @@ class UniCTR(CTRModel):
         if self.config.tuning != "full":
             for name, module in self.backbone.named_modules():
                 module.training = module.training and "lora_" in name
-            for layer in encoder_layers(self.backbone) if mode and self.config.gradient_checkpointing else ():
-                layer.training = True
+            learns = any(parameter.requires_grad for parameter in self.backbone.parameters())
+            for layer in encoder_layers(self.backbone) if self.config.gradient_checkpointing else ():
+                layer.training = mode and learns  # or it would not run twice
         return self
 
     def shardable(self) -> list[nn.Module]:
@@ -118,16 +120,16 @@ class UniCTR(CTRModel):
         all are alike; the paper does not say which it takes.
         """
         mask = real_tokens(batch)
-        hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch)
-        if hidden[0].dtype != torch.float32 and not torch.is_autocast_enabled(mask.device.type):
+        hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch, mask)
+        if hidden[0].dtype != torch.float32 and not in_autocast(mask.device):
             hidden = [state.float() for state in hidden]  # of a backbone, or stored ones, in half precision
         states = dict(zip(self.layers, hidden, strict=True))
         return Encoded(mask, states[self.layers[-1]], tuple(states[layer] for layer in self.taps))
 
-    def _hidden(self, batch: Batch) -> list[Tensor]:
+    def _hidden(self, batch: Batch, mask: Tensor) -> list[Tensor]:
         """The hidden states `layers`, each (B, J, d)."""
         # a causal backbone with padding on the right needs no mask: no real token sees what follows it
-        attention = None if self.causal else real_tokens(batch).long()
+        attention = None if self.causal else mask.long()
         out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=attention, output_hidden_states=True)
         hidden = out.hidden_states  # h_0 ... h_L
         return [hidden[layer] if layer == self.layers[-1] else self.norm(hidden[layer]) for layer in self.layers]
@@ -136,7 +138,7 @@ class UniCTR(CTRModel):
         """`hidden` (B, J, S, d): the S hidden states that are read, where nothing of the backbone is trained."""
         if any(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
-        return {HIDDEN: torch.stack(self._hidden(batch), 2)}
+        return {HIDDEN: torch.stack(self._hidden(batch, real_tokens(batch)), 2)}
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits of each row's own DSN."""
@@ -173,11 +175,36 @@ class UniCTR(CTRModel):
         return (f"backbone {name} has random weights",) if resolve_backbone(name).random else ()
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """`lora` (`backbone`, if trained in full) and `dense` (DSNs and general network), to learn at other rates."""
+        """`lora` or `backbone`, as `tuning` says, and `dense` (DSNs and general network), to learn at other rates."""
         inner = [p for p in self.backbone.parameters() if p.requires_grad]
         known = {id(p) for p in inner}
-        name = "backbone" if self.config.tuning == "full" else "lora"
-        return {name: inner, "dense": [p for p in self.parameters() if p.requires_grad and id(p) not in known]}
+        full = self.config.tuning == "full"
+        return {
+            "lora": [] if full else inner,
+            "backbone": inner if full else [],
+            "dense": [p for p in self.parameters() if p.requires_grad and id(p) not in known],
+        }
+
+
+def run_twice(encoder: Any, *, own_dropout: bool) -> None:
+    """Let layers forget what they computed, and compute it again in the backward pass.
+
+    They do so in training mode only. Without `own_dropout`, what a layer itself drops then is nothing.
+    """
+    enable = getattr(encoder, "activation_checkpointing_enable", None) or encoder.gradient_checkpointing_enable
+    try:
+        enable({"use_reentrant": False})
+    except ValueError as error:
+        kind = encoder.config.model_type
+        raise ConfigError(f"a backbone of type '{kind}' has no gradient checkpointing; set it to false") from error
+    for layer in encoder_layers(encoder) if not own_dropout else ():
+        for name in [name for name, value in vars(layer).items() if "dropout" in name and isinstance(value, float)]:
+            setattr(layer, name, 0.0)
+
+
+def in_autocast(device: torch.device) -> bool:
+    """Whether layers choose their precision themselves; false for `meta`, which has none."""
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
 
 
 def real_tokens(batch: Batch) -> Tensor:
