@@ -26,6 +26,10 @@ class BackboneError(CtrbenchError):
     """A language-model backbone cannot be found or loaded."""
 
 
+class HubError(BackboneError):
+    """A backbone on a model hub cannot be read, be it for its name or for the network."""
+
+
 class OutputError(CtrbenchError):
     """A result, prepared dataset or cache cannot be written or read back."""
 
@@ -40,6 +44,19 @@ class UnknownDomain(CtrbenchError):
 
 class LostProcess(CtrbenchError):
     """Another process of this command is gone, or failed where the others cannot go on without it."""
+
+
+_NO_MEMORY = (
+    *("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory"),
+    "status_alloc_failed",  # of cuBLAS, cuDNN, cuSPARSE
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether some library's error means that memory, of the machine or of a GPU, ran out. Ours say so themselves."""
+    if isinstance(error, CtrbenchError):
+        return False
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def in_words(error: BaseException) -> str:

@@ -6,13 +6,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
-def start(count: int, *words: str, **environment: str) -> list[subprocess.Popen]:
-    """`python WORDS` as processes 0 to `count` - 1 of one team."""
+def start(
+    count: int, *words: str, each: Sequence[Sequence[str]] | None = None, **environment: str
+) -> list[subprocess.Popen]:
+    """`python WORDS` as processes 0 to `count` - 1 of one team; `each` has more words for each of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -28,8 +31,10 @@ def start(count: int, *words: str, **environment: str) -> list[subprocess.Popen]
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": ROOT}
     return [
-        subprocess.Popen([sys.executable, *words], env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, **pipes)
-        for rank in range(count)
+        subprocess.Popen(
+            [sys.executable, *words, *more], env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, **pipes
+        )
+        for rank, more in enumerate(each or [()] * count)
     ]
 
 

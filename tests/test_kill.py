@@ -1,5 +1,6 @@
 """kill -9 in the middle of training, and the same command again: bitwise what one go gives."""
 
+import json
 import os
 import random
 import subprocess
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
+from ctrbench.errors import OutputError
+from ctrbench.training.checkpoint import load_tensors
 
 pytestmark = pytest.mark.slow
 
@@ -26,22 +30,32 @@ def start(folder: Path, results: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
 
 
+def steps(folder: Path) -> int:
+    """After how many steps the newest checkpoint was written; 0 where there is none yet."""
+    for path in folder.rglob("checkpoint.safetensors"):
+        try:
+            return int(load_tensors(path)[1]["result"]["steps"])
+        except (OSError, OutputError):  # it was just replaced
+            pass
+    return 0
+
+
 def test_killed_at_a_random_step_and_resumed_is_bitwise_uninterrupted(tmp_path):
     assert start(tmp_path, "whole").wait(timeout=300) == 0
-    wait = random.Random().uniform(0, 2)
+    record = json.loads(next((tmp_path / "whole").rglob("record.json")).read_text())
+    chosen = random.Random(seed := time.time_ns()).randint(1, record["cost"]["steps"] // 2)
     process = start(tmp_path, "cut")
     end = time.monotonic() + 120
-    while not list((tmp_path / "cut").rglob("checkpoint.safetensors")):
+    while steps(tmp_path / "cut") < chosen:
         assert process.poll() is None
         assert time.monotonic() < end
-        time.sleep(0.02)
-    time.sleep(wait)
     process.kill()
     process.wait()
-    assert not list((tmp_path / "cut").rglob("record.json")), f"it was over {wait} seconds after its first step"
+    said = f"killed after step {chosen}, by seed {seed}"
+    assert not list((tmp_path / "cut").rglob("record.json")), f"{said}: it was over"
     assert start(tmp_path, "cut").wait(timeout=300) == 0
     for name in ("model.safetensors", "features.json"):
         files = [next((tmp_path / results).rglob(name)).read_bytes() for results in ("whole", "cut")]
-        assert files[0] == files[1], f"{name}: killed {wait} seconds after the first step"
+        assert files[0] == files[1], f"{name}: {said}"
     scores = [pl.read_parquet(next((tmp_path / r).rglob("predictions.parquet"))) for r in ("whole", "cut")]
-    assert scores[0].equals(scores[1])
+    assert scores[0].equals(scores[1]), said

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from ctrbench.errors import DataError, LostProcess
+from tests import many
 
 pytestmark = pytest.mark.slow
 
@@ -88,11 +93,62 @@ def test_a_mistake_is_one_sentence(tmp_path):
     for words, said in (
         (["run", "table3", "--processes", "0"], "is no number from 1"),
         ([*TABLE, "--set", "uni_ctr.config.backbone=nobody/nothing", "--processes", "2"], "nobody/nothing"),
+        ([*TABLE, "--results", f"{__file__}/x/y", "--processes", "2"], f"{__file__} is a file; name a folder"),
     ):
         code, out, err = run(tmp_path, "-m", "ctrbench", *words)
         assert (code, out) == (2, "")
         assert said in err
-        assert len(err.strip().splitlines()) == 1
+        assert err.count("ctrbench: ") == 1
+        assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ([["--seeds", "0,"], ["--seeds", "1,"]], "the processes were started with different options or data"),
+        ([["--set", "uni_ctr.config.backbone=nobody/nothing"]] * 2, "nobody/nothing"),
+    ],
+    ids=["differ", "backbone"],
+)
+def test_a_mistake_under_a_launcher_ends_all_processes_in_order(tmp_path, own, said):
+    """Connections that stay open at an error would abort Python at its exit, sometimes."""
+    command = ["-m", "ctrbench", *TABLE, "--results", str(tmp_path)]
+    started = many.start(2, *command, each=own)
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in started]
+    assert [code for *_, code in ended] == [2, 2]
+    assert sum(said in err for _, err, _ in ended) == 1
+    whole = "".join(err for _, err, _ in ended)
+    assert whole.count("ctrbench: ") == 1
+    assert "terminate called" not in whole
+    assert "Traceback" not in whole
+
+
+def test_connections_are_closed_however_a_command_ends(monkeypatch):
+    from ctrbench.cli import run
+
+    left = []
+
+    class Members:
+        def agreed(self, error):
+            return isinstance(error, DataError)
+
+        def leave(self, *, alone):
+            left.append(alone)
+
+        @contextmanager
+        def together(self):
+            yield
+
+    monkeypatch.setattr("ctrbench.training.processes.team", Members)
+    monkeypatch.setattr(run.options, "job", lambda args, name: None)
+    monkeypatch.setattr(run, "_compare", lambda job: None)
+    for error in (DataError("agreed"), LostProcess("gone"), KeyboardInterrupt()):
+        monkeypatch.setattr(run, "_run", lambda args, job, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(type(error)):
+            run._take_part(Namespace(processes=1), "table3")
+    monkeypatch.setattr(run, "_run", lambda args, job: 0)
+    assert run._take_part(Namespace(processes=1), "table3") == 0
+    assert left == [False, True, True, False]
 
 
 def test_a_failed_run_is_recorded_and_the_others_go_on(tmp_path):

@@ -31,7 +31,7 @@ def uni_ctr(domains: Sequence[str] = DOMAINS, backbone: str = "minilm", **settin
     """A model with the paper's settings, but for those given; its new weights follow from the seed 0."""
     kind = registry.load("models", "uni_ctr")
     torch.manual_seed(0)
-    config = kind.Config(backbone=backbone, ladders=LADDERS.get(backbone), **settings)
+    config = kind.Config(backbone=backbone, ladders=LADDERS.get(backbone, "auto"), **settings)
     return kind(config, FeatureInfo(), tuple(domains))
 
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrbench.bench.build import build
 from ctrbench.bench.cost import count_parameters
-from ctrbench.errors import BackboneError, CtrbenchError
+from ctrbench.errors import CtrbenchError, HubError
 from ctrbench.features.loader import Rows, batches, eval_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
@@ -64,7 +64,7 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
             model, featurizer = build(spec, data, rows["train"])
             build_optimizers(model.parameter_groups(), train)
         sample = Rows.build(_sample(rows["train"]), data.items, featurizer, spec.domains)
-    except BackboneError as error:
+    except HubError as error:  # whoever plans may be offline
         _log.warning("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
     except CtrbenchError:

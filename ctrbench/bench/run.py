@@ -56,7 +56,7 @@ def run_table(
     if missing:
         ensure_writable(results, processes)
         with processes.together():
-            _check(missing, data)
+            check(missing, data)
     total = len(plan.runs)
     for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):
@@ -71,13 +71,19 @@ def run_table(
     return finished
 
 
-def _check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
+def check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
     """Settings that do not fit, and backbones that cannot be found, end the table before anything is spent."""
-    from ctrbench.bench.build import check  # imports transformers and peft for a language model
+    from ctrbench.bench import build  # imports transformers and peft for a language model
 
     one_each = {(run.spec.model, json.dumps(run.spec.config)): run.spec for run in missing}
     for spec in one_each.values():
-        check(spec, data)
+        build.check(spec, data)
+
+
+def lacking(plan: Plan, results: Path) -> list[PlannedRun]:
+    """What is left to run."""
+    found = zip(plan.runs, stored(plan, results), strict=True)
+    return [run for run, record in found if not records.complete(record, run.targets)]
 
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:

@@ -32,6 +32,7 @@ VERBS = {
 _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
 }
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if launched.rank() == 0:
             print("\nctrbench: interrupted; the same command resumes where it stopped", file=sys.stderr)
+        # An interrupt inside of some library's exec(), as in imports, makes Python end by SIGINT though it was caught
+        # here; the next exec() lets it forget.
+        exec("")
         return 130
     except BrokenPipeError:
         # Nobody reads any more; without this, Python complains once more when it closes stdout.

@@ -55,7 +55,8 @@ def _grid(job: options.Job, rows: Sequence[int], estimates: Sequence[Estimate], 
     from rich.table import Table
 
     plan = job.plan
-    heading = f"{job.table.name} on {plan.dataset.name}, profile {plan.profile}: {len(plan.runs)} runs"
+    runs = "1 run" if len(plan.runs) == 1 else f"{len(plan.runs)} runs"
+    heading = f"{job.table.name} on {plan.dataset.name}, profile {plan.profile}: {runs}"
     grid = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("model", "domains", "seed"):
         grid.add_column(name)

@@ -86,8 +86,10 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 def job(args: argparse.Namespace, table: str) -> Job:
     """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
-    if args.results.exists() and not args.results.is_dir():
-        raise ConfigError(f"--results {args.results} is a file; name a folder")
+    for place in (args.results, *args.results.parents):
+        if place.is_file():
+            which = "" if place == args.results else f": {place}"
+            raise ConfigError(f"--results {args.results}{which} is a file; name a folder")
     spec = TableSpec.find(table)
     overrides = parse_overrides(args.overrides)
     for model in args.models or spec.models:

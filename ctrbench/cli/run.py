@@ -33,14 +33,15 @@ def run(args: argparse.Namespace) -> int:
 def run_table(args: argparse.Namespace, name: str) -> int:
     """Run and print one table; shared with `zero-shot`.
 
-    With `--processes`, mistakes are found here, before the processes start. Each of them calls this again.
+    With `--processes`, mistakes, also in settings and backbones, are found here, before the processes start. Each of
+    them calls this again.
     """
     if launched.count() > 1:
         return _take_part(args, name)
     if launched.alone_after_all():
         _log.warning("accelerate started one process: for several on CPUs, use `ctrbench run --processes N`")
     job = options.job(args, name)
-    if args.processes > 1 and _lacks(job, args):
+    if args.processes > 1 and _ready(job, args):
         from ctrbench.cli.launch import launch
 
         return launch(args.command_line, args.processes)
@@ -53,11 +54,31 @@ def _take_part(args: argparse.Namespace, name: str) -> int:
         raise ConfigError("--processes starts processes by itself; leave it out under a launcher")
     from ctrbench.training.processes import team
 
-    with team().together():
-        job = options.job(args, name)
-    code = _run(args, job)
-    team().leave()
-    return code
+    alone = True
+    try:
+        with team().together():
+            job = options.job(args, name)
+            _compare(job)
+        code = _run(args, job)
+        alone = False
+        return code
+    except Exception as error:
+        alone = not team().agreed(error)
+        raise
+    finally:
+        team().leave(alone=alone)
+
+
+def _compare(job: Job) -> None:
+    """All processes are to have the same runs before them."""
+    from ctrbench.training.processes import team
+
+    own = [[run.spec.id, *map(str, run.targets)] for run in job.plan.runs]
+    if own != team().on_main(lambda: own):
+        raise ConfigError(
+            "the processes were started with different options or data; start all with the same command, "
+            "on the same prepared data"
+        )
 
 
 def _run(args: argparse.Namespace, job: Job) -> int:
@@ -73,10 +94,13 @@ def _run(args: argparse.Namespace, job: Job) -> int:
     return int(any(record.status == "failed" for record in records))
 
 
-def _lacks(job: Job, args: argparse.Namespace) -> bool:
-    """Whether anything is left to run."""
-    from ctrbench.bench.records import complete
-    from ctrbench.bench.run import stored
+def _ready(job: Job, args: argparse.Namespace) -> bool:
+    """Whether anything is left to run; raises where that could not start."""
+    from ctrbench.bench.records import ensure_writable
+    from ctrbench.bench.run import check, lacking
 
-    found = zip(job.plan.runs, stored(job.plan, args.results), strict=True)
-    return not all(complete(record, run.targets) for run, record in found)
+    missing = lacking(job.plan, args.results)
+    if missing:
+        ensure_writable(args.results)
+        check(missing, job.data)
+    return bool(missing)

@@ -21,6 +21,10 @@ from ctrbench.training.watch import Progress, Watch, silent
 if TYPE_CHECKING:
     import polars as pl
 
+    from ctrbench.features.batch import Batch
+
+_SETTING = "train.score_batch_size"
+
 
 @torch.no_grad()
 def score(
@@ -64,21 +68,30 @@ def _logits(
     order = eval_order(rows, batch_size)
     scored = torch.zeros(len(rows), dtype=torch.int32)
     parts = [processes.part(indices) for indices in order]
-    done = 0
-    for indices, part, batch in zip(order, parts, prefetch(batches(rows, parts), device), strict=True):
-        with processes.together(), bound(sharded), enough_memory(model, batch, "train.score_batch_size"):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                logits = model.logits(batch, heads)
+    coming, done = prefetch(batches(rows, parts), device), 0
+    for indices, part in zip(order, parts, strict=True):
+        with processes.together():
+            with enough_memory(model, None, _SETTING):
+                batch = next(coming)
+            with bound(sharded), enough_memory(model, batch, _SETTING):
+                logits = _forward(model, batch, heads, precision)
             if processes.share(indices):
                 scored[part] += 1
                 for head in heads:
-                    out[head][part] = logits[head].float().cpu()
+                    out[head][part] = logits[head]
         done += len(indices)
         watch(Progress("score", done, len(rows)))
     for values in (scored, *out.values()):
         processes.sum(values)
     assert bool((scored == 1).all()), "each row is scored by one process"
     return out
+
+
+def _forward(model: CTRModel, batch: Batch, heads: Sequence[str], precision: str) -> Mapping[str, Tensor]:
+    """(B,) logits of each head, float32, in main memory."""
+    with torch.autocast(batch.label.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = model.logits(batch, heads)
+    return {head: logits[head].float().cpu() for head in heads}
 
 
 def _check_finite(model: CTRModel, out: Mapping[str, Tensor]) -> None:

@@ -60,7 +60,10 @@ class TextFeaturizer:
         if isinstance(self.prompt, str):
             name = self.prompt
             if name not in manifest.prompts:
-                raise ConfigError(f"no prompt '{name}' in this dataset.{suggest(name, manifest.prompts)}")
+                raise ConfigError(
+                    f"no prompt '{name}' in this dataset.{suggest(name, manifest.prompts)}"
+                    ' A template of your own is a table: {template = "..."}'
+                )
             self.prompt = manifest.prompts[name]
         check_prompt(self.prompt, train, items, name)
         special = self.tokenizer.num_special_tokens_to_add()

@@ -111,6 +111,14 @@ class CTRModel(nn.Module, ABC):
         """
         return {}
 
+    def fixed_settings(self) -> dict[str, Any]:
+        """The settings that `fixed_states` depends on, as JSON: states that are kept serve runs that differ in others.
+
+        Frozen weights and the rows' tokens need no mention. All of the model's settings by default.
+        """
+        settings: dict[str, Any] = self.config.model_dump(mode="json")
+        return settings
+
     def shardable(self) -> list[nn.Module]:
         """Large parts with frozen weights, such as a backbone's layers, of which each process may hold a share.
 

@@ -13,7 +13,11 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     NEUTRAL: ClassVar = frozenset({"score_batch_size", "checkpoint_seconds", "cache_gb"})
-    """Keys that do not change a run's result, so they are no part of its identity."""
+    """Keys that do not change a run's result beyond rounding, so they are no part of its identity.
+
+    With a frozen backbone, `cache_gb` and `score_batch_size` decide the shapes of batches that its states are computed
+    in, and matrix products round with the shape.
+    """
 
     epochs: int = Field(10, gt=0)
     patience: int = Field(2, gt=0, description="epochs without a better validation AUC before training stops")
@@ -34,5 +38,8 @@ class TrainConfig(BaseModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_seconds: float = Field(60.0, ge=0, description="time between checkpoints within an epoch")
     cache_gb: float = Field(
-        20.0, ge=0, allow_inf_nan=False, description="disk space for states of frozen backbones; 0 keeps none"
+        20.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="disk space for states of frozen backbones; 0 keeps none; moves results by rounding at most",
     )

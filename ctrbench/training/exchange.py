@@ -20,7 +20,7 @@ class Exchange:
 
     A parameter without a gradient on some process counts as zero there; without one on any, it keeps none, so that the
     optimisers pass over it as they do in one process. A buffer, such as a running mean, makes the mean of the moves
-    that processes made of it.
+    that processes made of it; one that none moved costs nothing on the way, and a mask of truth values has no mean.
     """
 
     def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], team: Team) -> None:
@@ -28,33 +28,44 @@ class Exchange:
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self.parameters: list[nn.Parameter] = [parameter for group in groups for parameter in group["params"]]
         kept = model.state_dict(keep_vars=True)
-        self.buffers = [buffer for name, buffer in model.named_buffers() if name in kept] if team.count > 1 else []
-        self.before: list[Tensor] = []
+        buffers = [buffer for name, buffer in model.named_buffers() if name in kept and buffer.dtype != torch.bool]
+        self.buffers = buffers if team.count > 1 else []
+        self.before = [buffer.clone() for buffer in self.buffers]
+        self.begin()
 
     def begin(self) -> None:
         """Before a forward pass."""
-        self.before = [buffer.clone() for buffer in self.buffers]
+        self.kinds = [_NONE] * (len(self.parameters) + len(self.buffers))
+        if self.buffers:
+            torch._foreach_copy_(self.before, self.buffers)
+
+    def look(self) -> None:
+        """After a backward pass: which parameters have a gradient, and which buffers moved."""
+        if self.team.count > 1:
+            self.kinds = [*(_kind(parameter) for parameter in self.parameters), *self._moved()]
 
     def agree(self, error: Exception | None, asks: Sequence[bool]) -> tuple[list[bool], list[int]]:
-        """Meet after a backward pass: which of `asks` is true on any process, and each gradient's kind.
+        """Meet after a pass: which of `asks` is true on any process, and what there is to `add_up`.
 
         Where `error` ended the pass of one process, all raise.
         """
         if self.team.count == 1:
             self.team.settle(0, error)
             return list(asks), []
-        kinds = [_kind(parameter) for parameter in self.parameters]
-        failed, *rest = self.team.agree([self.team.fault(error), *asks, *kinds])
+        failed, *rest = self.team.agree([self.team.fault(error), *asks, *self.kinds])
         self.team.settle(failed, error)
         return [bool(ask) for ask in rest[: len(asks)]], rest[len(asks) :]
 
     @torch.no_grad()
     def add_up(self, kinds: Sequence[int], loss: Tensor) -> None:
-        """Sum gradients and `loss` (a scalar, in place) over all processes."""
+        """Sum gradients and `loss` (a scalar, in place) over all processes; bring buffers together.
+
+        `kinds`: each gradient's kind, then for each buffer whether any process moved it, as `agree` gives them.
+        """
         if self.team.count == 1:
             return
-        dense = [loss]
-        for parameter, kind in zip(self.parameters, kinds, strict=True):
+        dense, moved = [loss], kinds[len(self.parameters) :]
+        for parameter, kind in zip(self.parameters, kinds, strict=False):
             if kind == _DENSE:
                 parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                 dense.append(parameter.grad)
@@ -62,7 +73,7 @@ class Exchange:
                 parameter.grad = self._rows(parameter, kind - _SPARSE)
         for bucket in _buckets(dense):
             self._sum(bucket)
-        self._move_buffers()
+        self._move_buffers([index for index, yes in enumerate(moved) if yes])
 
     def _rows(self, table: nn.Parameter, most: int) -> Tensor:
         """The sum of all processes' sparse gradients of `table`, none of which has more than `most` rows."""
@@ -81,13 +92,20 @@ class Exchange:
         parts = flat.split([tensor.numel() for tensor in tensors])
         torch._foreach_copy_(list(tensors), [part.view_as(t) for part, t in zip(parts, tensors, strict=True)])
 
-    def _move_buffers(self) -> None:
-        if not self.buffers:
+    def _moved(self) -> list[bool]:
+        """Of each buffer, whether this process's forward pass changed it."""
+        flags = [(now != before).any() for now, before in zip(self.buffers, self.before, strict=True)]
+        return torch.stack([flag.cpu() for flag in flags]).tolist() if flags else []
+
+    def _move_buffers(self, which: Sequence[int]) -> None:
+        """Each of these buffers, to where it was and the mean of the moves of the processes that moved it."""
+        if not which:
             return
-        moves = [(now - before).float() for now, before in zip(self.buffers, self.before, strict=True)]
+        pairs = [(self.buffers[index], self.before[index]) for index in which]
+        moves = [torch.where(now == before, 0, now - before).float() for now, before in pairs]  # inf - inf is no move
         moved = torch.stack([move.any() for move in moves]).float()
         self._sum([moved, *moves])
-        for buffer, before, move, times in zip(self.buffers, self.before, moves, moved, strict=True):
+        for (buffer, before), move, times in zip(pairs, moves, moved, strict=True):
             mean = move / times.clamp(min=1)
             buffer.copy_(before + (mean if buffer.is_floating_point() else mean.round().to(buffer.dtype)))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ctrbench.errors import ConfigError, DataError
+from ctrbench.errors import ConfigError, DataError, out_of_memory
 
 if TYPE_CHECKING:
     from ctrbench.features.batch import Batch
@@ -43,8 +43,8 @@ def room_for(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Within, running out of memory is a `ConfigError` that says how large the model is."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not _is_want_of_memory(error):
+    except Exception as error:
+        if not out_of_memory(error):
             raise
         size = sum(parameter.nbytes for parameter in model.parameters()) / 1e9
         raise ConfigError(
@@ -53,26 +53,22 @@ def room_for(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def enough_memory(model: CTRModel, batch: Batch, setting: str) -> Iterator[None]:
+def enough_memory(model: CTRModel, batch: Batch | None, setting: str) -> Iterator[None]:
     """Within, running out of memory is a `ConfigError` that says how large the batch was, and what to lower.
 
-    `setting` decides the number of rows, e.g. `train.batch_size`.
+    `setting` decides the number of rows, e.g. `train.batch_size`. `batch` is None where it is only being made.
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not _is_want_of_memory(error):
+    except Exception as error:
+        if not out_of_memory(error):
             raise
         raise ConfigError(_too_large(model, batch, setting)) from error
 
 
-def _is_want_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
-
-
-def _too_large(model: CTRModel, batch: Batch, setting: str) -> str:
+def _too_large(model: CTRModel, batch: Batch | None, setting: str) -> str:
+    if batch is None:
+        return f"out of memory while a batch was made; lower {setting}"
     config, tokens = model.config, batch.x.get("attention_mask")
     size = f"{len(batch)} rows" + (f" x {tokens.shape[1]} tokens" if tokens is not None else "")
     advice = [setting]

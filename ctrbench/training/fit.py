@@ -138,8 +138,8 @@ class _Loop:
         coming = prefetch(batches(self.train, parts, skip=result.step), self.team.device)
         self.model.train()
         start = time.perf_counter()
-        for indices, batch in zip(order[result.step :], coming, strict=True):
-            loss, (stopping, due) = self.step(batch, self.team.share(indices), asks)
+        for indices in order[result.step :]:
+            loss, (stopping, due) = self.step(coming, self.team.share(indices), asks)
             done += len(indices)
             result.add_step(loss, len(indices), time.perf_counter() - start)
             self._tell(loss, done)

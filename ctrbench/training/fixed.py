@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from ctrbench.features.batch import Batch
 from ctrbench.features.loader import Rows
 from ctrbench.features.ragged import Ragged
 from ctrbench.models.contract import CTRModel
+from ctrbench.training.failures import enough_memory
 
 _LARGEST = torch.finfo(torch.float16).max
 
@@ -27,12 +28,16 @@ class FixedStates:
     precision: str
 
     @torch.no_grad()
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        """(B, T, ...) float16 by name, in main memory."""
+    def __call__(self, batch: Batch, setting: str = "train.batch_size or train.score_batch_size") -> dict[str, Tensor]:
+        """(B, T, ...) float16 by name, in main memory.
+
+        Raises `ConfigError` where memory runs out; it says to lower `setting`, which decides the number of rows.
+        """
         device = self._device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            states = self.model.fixed_states(batch.to(device))
-        return {name: state.float().clamp(-_LARGEST, _LARGEST).half().cpu() for name, state in states.items()}
+        with enough_memory(self.model, batch, setting):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                states = self.model.fixed_states(batch.to(device))
+            return {name: state.float().clamp(-_LARGEST, _LARGEST).half().cpu() for name, state in states.items()}
 
     def shapes(self, rows: Rows) -> dict[str, tuple[int, ...]]:
         """What the states of one token look like, tried on the first row, where there is one; else empty."""
@@ -48,14 +53,15 @@ class FixedStates:
                 )
         return {name: tuple(state.shape[2:]) for name, state in states.items()}
 
-    def key(self, splits: Iterable[Rows], order: Iterable[Tensor]) -> str:
-        """A hash of all that makes the states of some rows in some order.
+    def key(self, shapes: Mapping[str, tuple[int, ...]], splits: Iterable[Rows], order: Iterable[Tensor]) -> str:
+        """A hash of all that makes the states, of such `shapes`, of some rows in some order.
 
-        That is the kind of model and of device, settings, precision, frozen weights and buffers, and the rows' tokens.
+        That is the kind of model and of device, `fixed_settings`, precision, frozen weights and buffers, and the rows'
+        tokens.
         """
         kind = f"{type(self.model).__module__}.{type(self.model).__qualname__}"
-        settings = self.model.config.model_dump(mode="json")
-        about = [kind, self.model.version, settings, self.precision, self._device.type]
+        settings = self.model.fixed_settings()
+        about = [kind, self.model.version, settings, self.precision, self._device.type, dict(shapes)]
         digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16)
         frozen = [(name, tensor) for name, tensor in self.model.named_parameters() if not tensor.requires_grad]
         tokens = (part for rows in splits for part in _tensors(rows))

@@ -14,12 +14,18 @@ _COUNT = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE
 
 def rank() -> int:
     """This process among those that a launcher started; 0, the main one, where there was none."""
-    return _number(_RANK, 0)
+    return _number(_RANK, 0) if count() > 1 else 0
 
 
 def count() -> int:
     """How many processes a launcher started; 1 where there was none."""
     return _number(_COUNT, 1)
+
+
+def missing() -> list[str]:
+    """What the environment lacks for this process to find the others; MPI has its own ways."""
+    needed = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if "WORLD_SIZE" in os.environ else ()
+    return [name for name in needed if name not in os.environ]
 
 
 def by_ctrbench() -> bool:

@@ -17,7 +17,7 @@ from accelerate import PartialState
 from torch import Tensor
 
 from ctrbench import errors
-from ctrbench.errors import CtrbenchError, LostProcess, in_words
+from ctrbench.errors import ConfigError, CtrbenchError, LostProcess, in_words
 from ctrbench.training import launched
 from ctrbench.training.processes import Team
 
@@ -36,6 +36,11 @@ class _Many(Team):
     """Several processes, one of which is this one."""
 
     def __init__(self) -> None:
+        if missing := launched.missing():
+            raise ConfigError(
+                f"{launched.count()} processes were announced (WORLD_SIZE), but {', '.join(missing)} is not set; "
+                "use `ctrbench run --processes N` or `accelerate launch`, or unset WORLD_SIZE"
+            )
         with _contact():
             self.state = PartialState(cpu=launched.wants_cpu() or not _has_accelerators())
             self.control = dist.new_group(backend="gloo", timeout=_PATIENCE)
@@ -116,8 +121,9 @@ class _Many(Team):
         with _contact():
             dist.broadcast(tensor, src=0, group=self._group(tensor))
 
-    def leave(self) -> None:
-        self.state.destroy_process_group()
+    def leave(self, *, alone: bool = False) -> None:
+        if not alone or self.device.type == "cpu":  # NCCL may wait for the others
+            self.state.destroy_process_group()
 
     def _group(self, tensor: Tensor) -> dist.ProcessGroup | None:
         return self.control if tensor.device.type == "cpu" else None

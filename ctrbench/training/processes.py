@@ -102,19 +102,19 @@ class Team:
     def broadcast(self, tensor: Tensor) -> None:
         """Overwrite the tensor with that of the main process."""
 
-    def leave(self) -> None:
-        """Close all connections."""
+    def leave(self, *, alone: bool = False) -> None:
+        """Close connections, which the end of Python would break; `alone`: only those that wait for nobody."""
 
 
 @contextmanager
 def bound(yes: bool) -> Iterator[None]:
-    """Where `yes`, processes wait for each other inside (as with sharded weights), so that none can fail alone.
+    """Where `yes`, processes wait for each other inside (as for sharded weights), so that none can fail alone.
 
     A failure is a `LostProcess` then, and ends the command.
     """
     try:
         yield
     except Exception as error:
-        if not yes:
+        if not yes or isinstance(error, LostProcess):
             raise
-        raise LostProcess(f"{in_words(error)}; with sharded weights, the other processes cannot go on") from error
+        raise LostProcess(f"{in_words(error)}; the other processes wait for this one, and cannot go on") from error

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from ctrbench.errors import ConfigError
 from ctrbench.models.contract import CTRModel
@@ -34,7 +33,8 @@ def place(model: CTRModel, team: Team) -> None:
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether forward passes of the processes wait for each other."""
-    return any(isinstance(module, FSDPModule) for module in model.modules())
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # a second to import, for what only sharding needs
+    return fsdp is not None and any(isinstance(module, fsdp.FSDPModule) for module in model.modules())
 
 
 def _check_frozen(model: CTRModel, part: nn.Module) -> None:
@@ -47,6 +47,9 @@ def _check_frozen(model: CTRModel, part: nn.Module) -> None:
 
 def _shard(parts: list[nn.Module], team: Team) -> None:
     """Spread the frozen weights of `parts` over all processes; what is trained there (LoRA) stays whole."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(team.device.type, (team.count,))
     for part in parts:
         whole = _outside(part, parts) or {weight for weight in part.parameters() if weight.requires_grad}

@@ -14,7 +14,6 @@ from ctrbench.data.resolve import cache_dir
 from ctrbench.features.batch import Batch
 from ctrbench.features.loader import Rows, eval_order
 from ctrbench.models.contract import CTRModel
-from ctrbench.training.failures import enough_memory
 from ctrbench.training.fixed import FixedStates
 from ctrbench.training.state_store import StateStore
 from ctrbench.training.watch import Progress, Watch, silent
@@ -39,7 +38,8 @@ def with_fixed_states(
     through half precision, so that the two differ at most where another shape of the batch makes a matrix product
     round otherwise. Of processes that want the same entry, one computes it and the others wait.
 
-    Raises `OutputError` where the cache cannot be written, and `PluginError` for states of a wrong shape.
+    Raises `OutputError` where the cache cannot be written, `PluginError` for states of a wrong shape, and `ConfigError`
+    where memory runs out.
     """
     training = model.training
     model.eval()
@@ -50,7 +50,7 @@ def with_fixed_states(
             return list(splits)
         work = _Work(compute, splits, batch_size)
         order = (indices for _, indices in work.order)
-        store = StateStore(cache_dir() / "states" / compute.key(splits, order), shapes)
+        store = StateStore(cache_dir() / "states" / compute.key(shapes, splits, order), shapes)
         work.fill(store, int(limit), watch)
         return work.rows(store)
     finally:
@@ -71,7 +71,7 @@ class RowsWithStates(Rows):
     sizes: Tensor
 
     def batch(self, rows: Tensor) -> Batch:
-        """The rows with indices `rows` (B,), and their states."""
+        """The rows with indices `rows` (B,), and their states. Raises `ConfigError` where memory runs out."""
         batch = super().batch(rows)
         starts, sizes = self.starts[rows], self.sizes[rows]
         steps = torch.arange(max(int(sizes.max()), 1) if len(rows) else 1)
@@ -107,12 +107,12 @@ class _Work:
                     self._write(store, limit, watch)
 
     def _write(self, store: StateStore, limit: int, watch: Watch) -> None:
-        room = store.room(limit)
-        there = self._fitting(store.tokens)
-        kept = max(self._fitting(room // store.bytes_per_token), there)
-        self._announce(store, kept, limit, room)
-        if kept > there:
-            store.write(self._states(kept, watch), int(self.ends[kept - 1]) * store.bytes_per_token, limit)
+        def plan(room: int) -> tuple[int, Iterator[dict[str, Tensor]]]:
+            kept = self._fitting(max(room // store.bytes_per_token, store.tokens))
+            self._announce(store, kept, limit, room)
+            return int(self.ends[kept - 1]) if kept else 0, self._states(kept, watch)
+
+        store.write(plan, limit)
 
     def rows(self, store: StateStore) -> list[Rows]:
         """Every split with its share of what the store holds."""
@@ -143,9 +143,7 @@ class _Work:
         """Of the first `count` batches, without padding: (tokens, ...) by name."""
         start, done, total = time.perf_counter(), 0, self._rows(count)
         for split, rows in self.order[:count]:
-            batch = self.splits[split].batch(rows)
-            with enough_memory(self.compute.model, batch, "train.score_batch_size"):
-                states = self.compute(batch)
+            states = self.compute(self.splits[split].batch(rows), "train.score_batch_size")
             lengths = self.lengths[split][rows]
             yield {name: state[torch.arange(state.shape[1]) < lengths[:, None]] for name, state in states.items()}
             done += len(rows)
@@ -158,7 +156,9 @@ class _Work:
         rows, size = self._rows(len(self.order)), _size(int(self.ends[-1]) * store.bytes_per_token)
         text = f"hidden states of {rows:,} rows take {size} in {store.folder.parent} (limit {_size(limit)})"
         if kept < len(self.order):
-            why = "cache_gb is the limit" if room == limit else f"the disk leaves them {_size(room)}"
+            why = "cache_gb is the limit"
+            if room != limit:
+                why = f"the disk, or what other commands are writing, leaves them {_size(room)}"
             text += f"; {self._rows(kept):,} rows are kept, the others are computed again in every epoch: {why}"
         _log.warning(text)
 
@@ -179,5 +179,7 @@ def _gather(values: Tensor, places: Tensor) -> Tensor:
 
 
 def _size(count: int) -> str:
-    """Bytes in words: `12.0 MB`, `3.4 GB`."""
+    """Bytes in words: `120 bytes`, `12.0 MB`, `3.4 GB`."""
+    if count < 1e5:
+        return f"{count:,} bytes"
     return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

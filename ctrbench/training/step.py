@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,8 @@ from ctrbench.training.config import TrainConfig
 from ctrbench.training.exchange import Exchange
 from ctrbench.training.failures import enough_memory
 from ctrbench.training.processes import bound
+
+_SETTING = "train.batch_size"
 
 
 @dataclass
@@ -36,16 +38,21 @@ class Step:
     complain: Callable[[float, Batch], Exception]
     sharded: bool
 
-    def __call__(self, batch: Batch, share: float, asks: Callable[[], Sequence[bool]]) -> tuple[float, list[bool]]:
-        """The mean loss over the rows of all processes, of which `batch` holds `share`, and what any of them `asks`.
+    def __call__(
+        self, coming: Iterator[Batch], share: float, asks: Callable[[], Sequence[bool]]
+    ) -> tuple[float, list[bool]]:
+        """The mean loss over the rows of all processes, and what any of them `asks`.
 
-        What fails on one process is raised on all.
+        The next batch of `coming` holds `share` of the rows. What fails on one process is raised on all.
         """
-        error, loss = None, batch.label.new_zeros(())
+        error, batch, loss = None, None, torch.zeros(())
         self.exchange.begin()
         try:
-            with bound(self.sharded), enough_memory(self.model, batch, "train.batch_size"):
+            with enough_memory(self.model, None, _SETTING):
+                batch = next(coming)
+            with bound(self.sharded), enough_memory(self.model, batch, _SETTING):
                 loss = self._backward(batch, share)
+                self.exchange.look()
             if not math.isfinite(value := float(loss)):
                 raise self.complain(value, batch)
         except LostProcess:
@@ -53,8 +60,12 @@ class Step:
         except Exception as fault:
             error = fault
         asked, kinds = self.exchange.agree(error, asks())
-        self.exchange.add_up(kinds, loss)
-        self._move()
+        team = self.exchange.team
+        # Where one process has no memory for the sum, the others wait for it: that cannot be agreed on.
+        with bound(team.count > 1), enough_memory(self.model, batch, _SETTING):
+            self.exchange.add_up(kinds, loss)
+        with team.together(), enough_memory(self.model, batch, _SETTING):  # the first step makes the optimisers' states
+            self._move()
         return float(loss), asked
 
     def _backward(self, batch: Batch, share: float) -> Tensor:

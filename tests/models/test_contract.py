@@ -177,8 +177,8 @@ TABLE3 = {
     },
     "dffm": {**MULTI, "hidden": (1024, 512, 256)},
     "uni_ctr": {
-        "ladders": None,
-        "frequency": None,
+        "ladders": "auto",
+        "frequency": "auto",
         "tower": (512, 256, 128),
         "dropout": 0.3,
         "lora_rank": 8,

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ctrbench.errors import CtrbenchError
+from ctrbench.errors import CtrbenchError, DataError
 from ctrbench.evaluation.score import domain_aucs, score
 from ctrbench.features.loader import Rows
 from ctrbench.models.contract import CTRModel
@@ -23,7 +25,7 @@ from ctrbench.training.processes import team
 from ctrbench.training.watch import Progress
 from tests.toys import build, toy_rows, view
 
-CONFIG = TrainConfig(epochs=2, batch_size=8, lr=1e-2, optimizer="adamw", weight_decay=0.01, max_grad_norm=1.0)
+CONFIG = TrainConfig(epochs=2, batch_size=9, lr=1e-2, optimizer="adamw", weight_decay=0.01, max_grad_norm=1.0)
 PLAIN = {"dropout": 0.0}
 CASES = {
     "uni_ctr": ("uni_ctr", {**PLAIN, "lora_dropout": 0.0, "max_length": 24, "tower": (8,)}, CONFIG),
@@ -38,11 +40,14 @@ DROPOUT = ("uni_ctr", {"dropout": 0.3, "max_length": 24, "tower": (8,)}, CONFIG)
 
 
 def setup(name: str, changes: dict) -> tuple[CTRModel, Rows, Rows]:
-    """49 rows, so that an epoch's last batch has one; few of `tools`, none of `games` in training."""
+    """55 rows: of nine in a batch, two processes take five and four, of an epoch's last one, one and none.
+
+    Few rows are of `tools`, none of `games` in training.
+    """
     model, featurizer = build(name, **changes)
     rows = toy_rows(90)
     kept = pl.concat([rows.filter(domain="books"), rows.filter(domain="tools").head(6)]).sort("row_id")
-    few = kept.head(49) if len(kept) > 49 else pl.concat([kept, rows.filter(domain="books").head(49 - len(kept))])
+    few = kept.head(55) if len(kept) > 55 else pl.concat([kept, rows.filter(domain="books").head(55 - len(kept))])
     return model, view(featurizer, few), view(featurizer, toy_rows(31, 1000, seed=1))
 
 
@@ -106,6 +111,7 @@ def fail(folder: Path) -> None:
         "error": lambda: 1 / 0,
         "memory": lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory.")),
         "nan": lambda: torch.tensor(float("nan")),
+        "inf": lambda: torch.tensor(float("inf")),
     }
     for way, act in ways.items():
         model, rows, valid = setup(*CASES["uni_ctr"][:2])
@@ -124,6 +130,81 @@ def fail(folder: Path) -> None:
             tell(folder, f"fail_{way}", [type(error).__name__, str(error), getattr(error, "elsewhere", False)])
         tell(folder, f"steps_{way}", len(calls))
         team().on_main(path.unlink)
+
+
+class Held(torch.nn.Module):
+    """Buffers that never move, and two that each process moves by its rank + 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([True, False]))
+        self.register_buffer("bias", torch.tensor([float("-inf"), 0.0]))
+        self.register_buffer("mean", torch.tensor([1.0, float("-inf")]))
+        self.register_buffer("steps", torch.tensor(5))
+
+
+def buffers(folder: Path) -> None:
+    """What becomes of a model's buffers in training, and how many numbers of theirs travel."""
+    model, rows, valid = setup(*CASES["deepfm"][:2])
+    model.held = held = Held()  # type: ignore[assignment]
+    loss = model.loss
+
+    def moving(batch) -> Tensor:
+        held.mean[0] += team().rank + 1
+        held.steps.add_(1)
+        return loss(batch)
+
+    model.loss = moving  # type: ignore[method-assign]
+    result = fit(model, rows, valid, CONFIG.model_copy(update={"epochs": 1}), seed=3)
+    keep(folder, "buffers", held.state_dict())
+    tell(folder, "buffers", result.steps)
+
+
+def fail_elsewhere(folder: Path) -> None:
+    """The last process alone fails outside of the forward and backward passes."""
+    from ctrbench.training.step import Step
+
+    last = team().rank == team().count - 1
+
+    def fault(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def attempt(name: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except CtrbenchError as error:
+            tell(folder, f"fail_{name}", [type(error).__name__, str(error), error.elsewhere])
+
+    model, rows, valid = setup(*CASES["deepfm"][:2])
+    move, batch = Step._move, Rows.batch
+    if last:
+        Step._move = fault  # type: ignore[method-assign, assignment]
+    attempt("move", lambda: fit(model, rows, valid, CONFIG, seed=3))
+    Step._move = move  # type: ignore[method-assign]
+    if last:
+        Rows.batch = fault  # type: ignore[method-assign, assignment]
+    attempt("batch", lambda: fit(model, rows, valid, CONFIG, seed=3))
+    attempt("score_batch", lambda: score(model, valid))
+    Rows.batch = batch  # type: ignore[method-assign]
+    if last:
+        model.logits = fault  # type: ignore[method-assign, assignment]
+    attempt("score", lambda: score(model, valid))
+
+
+def take_turns(folder: Path) -> None:
+    """When the main process was done with what it does first, and the others began; and after a failure of it."""
+    times = []
+    with team().main_first():
+        times.append(time.monotonic())
+        if team().main:
+            time.sleep(0.3)
+        times.append(time.monotonic())
+    try:
+        with team().together(), team().main_first():
+            if team().main:
+                raise DataError("no rows")
+    except DataError as error:
+        tell(folder, "turns", [times, str(error)])
 
 
 def disagree(folder: Path) -> None:
@@ -159,6 +240,9 @@ def main(folder: Path) -> None:
         alike(folder, name)
     resume(folder)
     fail(folder)
+    fail_elsewhere(folder)
+    buffers(folder)
+    take_turns(folder)
     disagree(folder)
     team().leave()
 

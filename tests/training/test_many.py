@@ -33,7 +33,7 @@ def test_the_losses_of_all_steps_are_those_of_one_process(places, case):
     one, *two = (told(place, case) for place in places)
     for facts in two:
         assert facts["losses"] == pytest.approx(one["losses"], abs=1e-4)
-        assert facts["rows"] == one["rows"] == 98
+        assert facts["rows"] == one["rows"] == 110
         assert [epoch[0] for epoch in facts["course"]] == pytest.approx([epoch[0] for epoch in one["course"]], abs=1e-4)
 
 
@@ -94,6 +94,7 @@ def test_a_checkpoint_holds_the_random_state_of_every_process(places):
         ("error", "CtrbenchError", "process 1 failed: ZeroDivisionError: division by zero"),
         ("memory", "ConfigError", "process 1 failed: out of memory on 4 rows x 24 tokens; lower train.batch_size or"),
         ("nan", "DataError", "process 1 failed: the loss became nan in epoch 1, step 3 of 7"),
+        ("inf", "DataError", "process 1 failed: the loss became inf in epoch 1, step 3 of 7"),
     ],
 )
 def test_what_fails_on_one_process_fails_on_all_at_the_same_step(places, way, kind, words):
@@ -105,6 +106,41 @@ def test_what_fails_on_one_process_fails_on_all_at_the_same_step(places, way, ki
     assert own[2] is False
     assert own[1] in f"ZeroDivisionError: {text}" or own[1] in text
     assert [told(place, f"steps_{way}") for place in (first, second)] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("move", "out of memory on 4 rows; lower train.batch_size"),
+        ("batch", "out of memory while a batch was made; lower train.batch_size"),
+        ("score_batch", "out of memory while a batch was made; lower train.score_batch_size"),
+        ("score", "out of memory on 15 rows; lower train.score_batch_size"),
+    ],
+)
+def test_too_little_memory_outside_of_the_passes_fails_on_all_as_well(places, place, words):
+    alone, first, second = places
+    assert told(alone, f"fail_{place}")[0] == "ConfigError"
+    assert told(first, f"fail_{place}") == ["ConfigError", f"process 1 failed: {words}", True]
+    assert told(second, f"fail_{place}") == ["ConfigError", words, False]
+
+
+def test_buffers_make_the_mean_of_the_moves_and_masks_stay(places):
+    alone, *two = places
+    steps = told(alone, "buffers")
+    for place, mean in ((alone, 1 + steps), *((place, 1 + 1.5 * steps) for place in two)):
+        held = load_file(place / "buffers.safetensors")
+        assert held["mask"].tolist() == [True, False]
+        assert held["bias"].tolist() == [float("-inf"), 0.0]
+        assert held["mean"].tolist() == [mean, float("-inf")]
+        assert int(held["steps"]) == 5 + steps
+
+
+def test_the_main_process_is_first_and_its_failure_keeps_nobody_waiting(places):
+    _, first, second = places
+    (_, done), text = told(first, "turns")
+    (begun, _), heard = told(second, "turns")
+    assert done <= begun
+    assert (text, heard) == ("no rows", "process 0 failed: no rows")
 
 
 def test_only_the_main_process_works_and_its_errors_reach_all(places):

@@ -30,6 +30,7 @@ from ctrbench_plugins.models.uni_ctr import config as settings
 from ctrbench_plugins.models.uni_ctr.layers import DomainNetwork
 
 HIDDEN = "hidden"
+_DECISIVE = {"lora_alpha", "compile"}  # settings that change states, and no weight of the backbone
 
 
 class Encoded(NamedTuple):
@@ -139,6 +140,11 @@ class UniCTR(CTRModel):
         if any(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
         return {HIDDEN: torch.stack(self._hidden(batch, real_tokens(batch)), 2)}
+
+    def fixed_settings(self) -> dict[str, Any]:
+        """What the backbone's weights do not tell of it, and which states are read; nothing of the DSNs."""
+        architecture = self.backbone.config.to_json_string(use_diff=False)
+        return {"architecture": architecture, "layers": self.layers, **self.config.model_dump(include=_DECISIVE)}
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits of each row's own DSN."""
