@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 done, 1 some run failed, 2 a mistake, 130 interrupted."""
     # Not list(...): once the verb `list` is imported, that name is the module's.
     code = _code_of([*(sys.argv[1:] if argv is None else argv)])
-    if launched.count() > 1:
-        # Connections that another process closed first abort Python on its way out, sometimes.
+    if argv is None and launched.count() > 1:
+        # The program itself: connections that another process closed first abort Python on its way out, sometimes.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

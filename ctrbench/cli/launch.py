@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ctrbench.errors import ConfigError
+from ctrbench.training.interrupt import requests_to_stop
 from ctrbench.training.launched import CHILD, LOST, wants_cpu
 
 _PATIENCE, _POLITE, _BRIEF = 30.0, 10.0, 5.0
@@ -118,12 +119,8 @@ def _passed_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int
         for child in children:
             child.send_signal(number)
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with requests_to_stop(tell):
         yield passed
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]], passed: Sequence[int]) -> list[int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,9 +36,16 @@ def deferred_interrupt() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signals.add(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with requests_to_stop(note):
         yield request
+
+
+@contextmanager
+def requests_to_stop(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within it, `handler` hears of SIGINT and SIGTERM; main thread only."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
