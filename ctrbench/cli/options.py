@@ -12,7 +12,7 @@ from ctrbench import registry
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
 from ctrbench.cli.arguments import one_of, positive, seeds, words
-from ctrbench.cli.data import add_source_options
+from ctrbench.cli.data.source_options import add_source_options
 from ctrbench.errors import ConfigError
 from ctrbench.report.render import FORMATS
 

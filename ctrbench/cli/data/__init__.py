@@ -1,0 +1,28 @@
+"""`ctrbench data`: one module per action, imported only when it is the one that was asked for.
+
+An action's module has `configure(parser)` and `run(args) -> int`, as a verb's has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+HELP = "prepare datasets, and look at what they hold"
+
+ACTIONS = {
+    "prepare": "write a prepared dataset from a source's files",
+    "describe": "statistics, steps and warnings of a prepared dataset",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in ACTIONS.items():
+        import_module(f"{__name__}.{name}").configure(actions.add_parser(name, help=text, allow_abbrev=False))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the one that was asked for; errors are `CtrbenchError`."""
+    return int(import_module(f"{__name__}.{args.action}").run(args))
