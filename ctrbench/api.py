@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         load_encoder as load_encoder,
         load_tokenizer as load_tokenizer,
     )
-    from ctrbench.backbones.lora import with_lora as with_lora
+    from ctrbench.backbones.lora import (
+        with_lora as with_lora,
+    )
     from ctrbench.backbones.structure import (
         encoder_layers as encoder_layers,
         final_norm as final_norm,
@@ -26,18 +28,30 @@ if TYPE_CHECKING:
     )
     from ctrbench.data.clean import (
         clean_text as clean_text,
-        is_page_code as is_page_code,
         price_text as price_text,
         read_price as read_price,
+        states_price as states_price,
+        was_page_code as was_page_code,
+    )
+    from ctrbench.data.inspection import (
+        InspectedColumn as InspectedColumn,
+        Inspection as Inspection,
+    )
+    from ctrbench.data.json_lines import (
+        scan_json_lines as scan_json_lines,
     )
     from ctrbench.data.lines import (
+        BROKEN as BROKEN,
         examples as examples,
-        scan_json_lines as scan_json_lines,
+        reading as reading,
         scan_lines as scan_lines,
         take_good as take_good,
     )
     from ctrbench.data.problems import (
         Problems as Problems,
+    )
+    from ctrbench.data.remote import (
+        RemoteFile as RemoteFile,
     )
     from ctrbench.data.source import (
         DatasetSource as DatasetSource,
@@ -63,6 +77,9 @@ if TYPE_CHECKING:
     )
     from ctrbench.features.ids import (
         IdFeaturizer as IdFeaturizer,
+    )
+    from ctrbench.features.prompt import (
+        check_prompt as check_prompt,
     )
     from ctrbench.features.ragged import (
         Ragged as Ragged,
@@ -111,8 +128,15 @@ if TYPE_CHECKING:
         Sizes as Sizes,
         Weight as Weight,
     )
+    from ctrbench.registry import (
+        suggest as suggest,
+    )
+    from ctrbench.validation import (
+        explain as explain,
+    )
 
 _WHERE = {
+    "BROKEN": "ctrbench.data.lines:BROKEN",
     "BackboneError": "ctrbench.errors:BackboneError",
     "BackboneFiles": "ctrbench.backbones.files:BackboneFiles",
     "Batch": "ctrbench.features.batch:Batch",
@@ -130,6 +154,8 @@ _WHERE = {
     "FieldBilinear": "ctrbench.models.layers.bilinear:FieldBilinear",
     "FieldEmbedding": "ctrbench.models.layers.embedding:FieldEmbedding",
     "IdFeaturizer": "ctrbench.features.ids:IdFeaturizer",
+    "InspectedColumn": "ctrbench.data.inspection:InspectedColumn",
+    "Inspection": "ctrbench.data.inspection:Inspection",
     "NoGeneralHead": "ctrbench.errors:NoGeneralHead",
     "OutputError": "ctrbench.errors:OutputError",
     "PerDomain": "ctrbench.models.per_domain:PerDomain",
@@ -138,20 +164,22 @@ _WHERE = {
     "Prompt": "ctrbench.data.source:Prompt",
     "Ragged": "ctrbench.features.ragged:Ragged",
     "Rate": "ctrbench.models.sizes:Rate",
+    "RemoteFile": "ctrbench.data.remote:RemoteFile",
     "Size": "ctrbench.models.sizes:Size",
     "Sizes": "ctrbench.models.sizes:Sizes",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
     "Weight": "ctrbench.models.sizes:Weight",
     "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
+    "check_prompt": "ctrbench.features.prompt:check_prompt",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
     "encoder_layers": "ctrbench.backbones.structure:encoder_layers",
     "examples": "ctrbench.data.lines:examples",
+    "explain": "ctrbench.validation:explain",
     "final_norm": "ctrbench.backbones.structure:final_norm",
     "inner_products": "ctrbench.models.layers.product:inner_products",
     "is_causal": "ctrbench.backbones.structure:is_causal",
-    "is_page_code": "ctrbench.data.clean:is_page_code",
     "load_encoder": "ctrbench.backbones.load:load_encoder",
     "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
     "masked_softmax": "ctrbench.models.layers.attention:masked_softmax",
@@ -160,10 +188,14 @@ _WHERE = {
     "positions": "ctrbench.backbones.structure:positions",
     "price_text": "ctrbench.data.clean:price_text",
     "read_price": "ctrbench.data.clean:read_price",
+    "reading": "ctrbench.data.lines:reading",
     "resolve_backbone": "ctrbench.backbones.files:resolve_backbone",
-    "scan_json_lines": "ctrbench.data.lines:scan_json_lines",
+    "scan_json_lines": "ctrbench.data.json_lines:scan_json_lines",
     "scan_lines": "ctrbench.data.lines:scan_lines",
+    "states_price": "ctrbench.data.clean:states_price",
+    "suggest": "ctrbench.registry:suggest",
     "take_good": "ctrbench.data.lines:take_good",
+    "was_page_code": "ctrbench.data.clean:was_page_code",
     "with_lora": "ctrbench.backbones.lora:with_lora",
 }
 

@@ -27,8 +27,11 @@ def parse_value(text: str) -> Any:
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """A validation error as one sentence: the first fault, where it is, and the nearest known key."""
-    fault = error.errors()[0]
+    """A validation error as one sentence: the first fault, where it is, and the nearest known key.
+
+    An unknown key comes before the others: misspelt, it is why another one is missing.
+    """
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     location = tuple(fault["loc"])
     key = ".".join(str(part) for part in location if part != "[key]")
     if fault["type"] == "extra_forbidden":

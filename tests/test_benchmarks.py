@@ -19,7 +19,7 @@ from ctrbench.benchmarks.speed.uni_ctr import our_scoring, our_training, spread_
 from ctrbench.benchmarks.speed.uni_ctr_frozen import EPOCHS, epoch_seconds
 from ctrbench.benchmarks.speed.uni_ctr_prompts import naive_waste
 from ctrbench.benchmarks.twin import NaiveTwin, naive_order
-from ctrbench.features.loader import padding, train_order
+from ctrbench.features.order import padding, train_order
 from ctrbench.features.ragged import Ragged
 from tests.toys import DOMAINS, build, toy_batch, toy_rows, view
 

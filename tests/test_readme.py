@@ -53,7 +53,7 @@ def test_the_example_model_is_a_model():
     names: dict = {"__name__": "my_models"}
     exec(compile(code, "README.md", "exec", dont_inherit=True), names)
     kind = names["SharedEmbedding"]
-    featurizer = IdFeaturizer().fit(toy_rows(50), toy_items(), toy_manifest())
+    featurizer = IdFeaturizer().fit(toy_rows(50).lazy(), toy_items(), toy_manifest())
     model = kind(kind.Config(), featurizer.info, DOMAINS)
     batch = toy_batch(featurizer)
     model.loss(batch).backward()

@@ -57,7 +57,7 @@ def build(name: str, domains: tuple[str, ...] = DOMAINS, seed: int = 0, **config
     """A small model and its fitted featurizer."""
     kind = registry.load("models", name)
     settings = kind.Config(**{**TINY.get(name, {}), **config})
-    featurizer = kind.featurizer(settings).fit(toy_rows(300), toy_items(), toy_manifest())
+    featurizer = kind.featurizer(settings).fit(toy_rows(300).lazy(), toy_items(), toy_manifest())
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return kind(settings, featurizer.info, domains), featurizer

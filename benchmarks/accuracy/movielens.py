@@ -64,8 +64,7 @@ def view(data: PreparedDataset, kind: Any, config: Any, fields: Sequence[str] | 
     """Each split as the model sees it, with the given fields only, if any."""
     chosen = [field for field in data.manifest.fields if fields is None or field.name in fields]
     manifest = data.manifest.model_copy(update={"fields": chosen})
-    train = data.rows("train")
-    featurizer = kind.featurizer(config).fit(train, data.items, manifest)
+    featurizer = kind.featurizer(config).fit(data.scan("train"), data.items, manifest)
     rows = {split: Rows.build(data.rows(split), data.items, featurizer, data.domains) for split in SPLITS}
     return rows, featurizer.info
 

@@ -38,7 +38,7 @@ def uni_ctr(domains: Sequence[str] = DOMAINS, backbone: str = "minilm", **settin
 def featurizer(data: PreparedDataset, backbone: str = "minilm") -> Any:
     """Prompts in the backbone's tokens."""
     kind = registry.load("models", "uni_ctr")
-    return kind.featurizer(kind.Config(backbone=backbone)).fit(data.rows("train"), data.items, data.manifest)
+    return kind.featurizer(kind.Config(backbone=backbone)).fit(data.scan("train"), data.items, data.manifest)
 
 
 def view(

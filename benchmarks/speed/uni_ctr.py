@@ -37,7 +37,8 @@ from ctrbench.benchmarks.speed.uni_ctr_frozen import frozen
 from ctrbench.benchmarks.speed.uni_ctr_prompts import padded, tokenised
 from ctrbench.benchmarks.twin import NaiveTwin, naive_optimizer, naive_order
 from ctrbench.evaluation.score import score
-from ctrbench.features.loader import Rows, batches, prefetch, train_order
+from ctrbench.features.loader import Rows, batches, prefetch
+from ctrbench.features.order import train_order
 from ctrbench.training.memory import keep_freed_blocks
 from ctrbench.training.optim import build_optimizers
 

@@ -32,7 +32,8 @@ from ctrbench.benchmarks.speed.shapes import SHAPES, random_backbones, random_pr
 from ctrbench.benchmarks.speed.subject import TRAIN, uni_ctr
 from ctrbench.benchmarks.twin import NaiveTwin, naive_optimizer
 from ctrbench.features.batch import Batch
-from ctrbench.features.loader import Rows, batches, prefetch, train_order
+from ctrbench.features.loader import Rows, batches, prefetch
+from ctrbench.features.order import train_order
 from ctrbench.training.optim import build_optimizers
 
 USUAL, TWINS, TO_COMPILE = 15.0, 30.0, 90.0  # seconds that must be left to begin

@@ -12,7 +12,8 @@ import torch
 from ctrbench.bench.cost import peak_memory_mb, reset_peak_memory
 from ctrbench.benchmarks.speed.subject import BATCHES, demo, featurizer, view
 from ctrbench.benchmarks.twin import LENGTH
-from ctrbench.features.loader import Rows, eval_order, padding, train_order
+from ctrbench.features.loader import Rows
+from ctrbench.features.order import eval_order, padding, train_order
 
 PROMPTS = (50_000, 200_000)
 

@@ -16,21 +16,21 @@ from ctrbench.training.optim import build_optimizers
 _log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from ctrbench.bench.spec import RunSpec
     from ctrbench.data.store import PreparedDataset
     from ctrbench.features.featurizer import Featurizer
 
 
-def build(spec: RunSpec, data: PreparedDataset, train: pl.DataFrame) -> tuple[CTRModel, Featurizer]:
-    """A new model, its weights drawn from the run's seed, and a featurizer fitted on `train`.
+def build(spec: RunSpec, data: PreparedDataset, limit: int | None) -> tuple[CTRModel, Featurizer]:
+    """A new model, its weights drawn from the run's seed, and a featurizer fitted on train rows.
 
-    The global random state stays as it is.
+    `limit`: how many of each domain, the latest ones; None for all. The global random state stays as it is.
     """
     kind: type[CTRModel] = registry.load("models", spec.model)
     config = kind.Config.model_validate(spec.config)
-    featurizer = kind.featurizer(config).fit(train, data.items, data.manifest)
+    featurizer = kind.featurizer(config)
+    with data.reading():
+        featurizer = featurizer.fit(data.scan("train", spec.domains, limit), data.items, data.manifest)
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         return kind(config, featurizer.info, spec.domains), featurizer
@@ -44,7 +44,7 @@ def check(spec: RunSpec, data: PreparedDataset) -> None:
     """
     try:
         with torch.device("meta"):
-            model, _ = build(spec, data, data.rows("train", spec.domains, 1))
+            model, _ = build(spec, data, limit=1)
             build_optimizers(model.parameter_groups(), TrainConfig.model_validate(spec.train))
     except CtrbenchError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrbench.bench.build import build
 from ctrbench.bench.cost import count_parameters
+from ctrbench.data.split import SPLITS, Split
 from ctrbench.errors import CtrbenchError, HubError
-from ctrbench.features.loader import Rows, batches, eval_order
+from ctrbench.features.loader import Rows, batches
+from ctrbench.features.order import eval_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.optim import build_optimizers
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ctrbench.bench.plan import PlannedRun
+    from ctrbench.bench.spec import RunSpec
     from ctrbench.data.store import PreparedDataset
 
 _log = logging.getLogger(__name__)
@@ -57,13 +61,13 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
     """
     spec = planned.spec
     train = TrainConfig.model_validate(spec.train)
-    rows = {split: data.rows(split, spec.domains, spec.limit) for split in ("train", "valid", "test")}
-    steps = train.epochs * -(-len(rows["train"]) // train.batch_size)
+    counts = {split: data.count(split, spec.domains, spec.limit) for split in SPLITS}
+    steps = train.epochs * -(-counts["train"] // train.batch_size)
     try:
         with torch.device("meta"):
-            model, featurizer = build(spec, data, rows["train"])
+            model, featurizer = build(spec, data, spec.limit)
             build_optimizers(model.parameter_groups(), train)
-        sample = Rows.build(_sample(rows["train"]), data.items, featurizer, spec.domains)
+        sample = Rows.build(_sample(data, spec), data.items, featurizer, spec.domains)
     except HubError as error:  # whoever plans may be offline
         _log.warning("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
@@ -73,7 +77,6 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
         _log.info("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
     parameters, trained = count_parameters(model)
-    counts = {split: len(frame) for split, frame in rows.items()}
     flops = _total_flops(_flops_per_row(model, sample), trained / max(parameters, 1), counts, train.epochs)
     return Estimate(
         parameters=parameters,
@@ -86,8 +89,10 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
     )
 
 
-def _sample(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.gather_every(max(len(rows) // _SAMPLE, 1)).head(_SAMPLE)
+def _sample(data: PreparedDataset, spec: RunSpec) -> pl.DataFrame:
+    """The latest train rows of each domain, which are those with the longest histories."""
+    most = max(_SAMPLE // len(spec.domains), 1)
+    return data.rows("train", spec.domains, most if spec.limit is None else min(most, spec.limit))
 
 
 def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
@@ -107,7 +112,7 @@ def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
     return total / len(sample) if len(sample) else None
 
 
-def _total_flops(per_row: float | None, trained_share: float, rows: dict[str, int], epochs: int) -> float | None:
+def _total_flops(per_row: float | None, trained_share: float, rows: Mapping[Split, int], epochs: int) -> float | None:
     """A backward pass costs one forward pass for activations, and another for the trained weights' gradients."""
     if per_row is None:
         return None
@@ -116,7 +121,7 @@ def _total_flops(per_row: float | None, trained_share: float, rows: dict[str, in
     return training + scoring
 
 
-def _seconds(flops: float, rows: dict[str, int], epochs: int) -> float:
+def _seconds(flops: float, rows: Mapping[Split, int], epochs: int) -> float:
     return flops / (_matmul_speed() * _UTILISATION) + rows["train"] * epochs / _ROWS_PER_S
 
 

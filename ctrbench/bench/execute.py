@@ -24,10 +24,10 @@ from ctrbench.bench.cost import count_parameters, peak_memory_mb, reset_peak_mem
 from ctrbench.bench.provenance import provenance
 from ctrbench.bench.records import Cost, DatasetFacts, Record, RunFolder, Target
 from ctrbench.bench.shared import ensure_writable, record_of_main
-from ctrbench.data.store import rows_hash
+from ctrbench.data.store import TRUE_PROBABILITY, rows_hash
 from ctrbench.errors import LostProcess, OutputError, in_words
 from ctrbench.evaluation.score import score
-from ctrbench.features.loader import Rows
+from ctrbench.features.view import SLICE, view
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.checkpoint import load_tensors, load_trained, save_tensors, trained_state
 from ctrbench.training.config import TrainConfig
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
     from ctrbench.bench.plan import PlannedRun
     from ctrbench.bench.spec import RunSpec
+    from ctrbench.data.split import Split
     from ctrbench.data.store import PreparedDataset
     from ctrbench.features.featurizer import Featurizer
+    from ctrbench.features.loader import Rows
 
 _log = logging.getLogger(__name__)
 
@@ -127,14 +129,13 @@ class _Run:
         started = datetime.now(UTC)
         reset_peak_memory()
         with self.team.together():
-            train, valid = (self._raw(split, self.spec.domains) for split in ("train", "valid"))
-            self.watch(Progress("features", 0, len(train) + len(valid)))
-            model, featurizer = self.model, self.featurizer = build(self.spec, self.data, train)
-        train_rows, valid_rows = (self._rows(raw, featurizer, self.spec.domains) for raw in (train, valid))
+            self.watch(Progress("features", 0, self._count("train") + self._count("valid")))
+            model, featurizer = self.model, self.featurizer = build(self.spec, self.data, self.spec.limit)
+        train, valid = (self._rows(split, featurizer, self.spec.domains) for split in ("train", "valid"))
         result = fit(
             model,
-            train_rows,
-            valid_rows,
+            train,
+            valid,
             self._train_config(),
             seed=self.spec.seed,
             checkpoint=self.folder.checkpoint,
@@ -174,14 +175,14 @@ class _Run:
         for split, domain in dict.fromkeys((target.split, target.domain) for target in missing):
             heads = [target.head for target in missing if (target.split, target.domain) == (split, domain)]
             with self.team.together():
-                raw = self._raw(split, (domain,))
                 if split == "test":
-                    hashes[domain] = rows_hash(raw)
-            rows = self._rows(raw, featurizer, (domain,))
+                    hashes[domain] = rows_hash(self.data.slices(split, (domain,), self.spec.limit, size=SLICE))
+                truth = self._truth(split, domain)
+            rows = self._rows(split, featurizer, (domain,))
             start = time.perf_counter()
             scores = score(model, rows, heads, **self._score_options(), watch=self.watch)
-            seconds, scored = seconds + time.perf_counter() - start, scored + len(raw)
-            parts.append(metric_tree.long_table(split, raw, scores, heads))
+            seconds, scored = seconds + time.perf_counter() - start, scored + len(rows)
+            parts.append(metric_tree.long_table(split, truth, scores, heads))
         new = pl.concat(parts)
         self.team.on_main(lambda: self._store(new))
         metrics = metric_tree.merge(record.metrics, metric_tree.nothing(missing), metric_tree.metrics(new))
@@ -210,18 +211,26 @@ class _Run:
         if self.model is not None and self.featurizer is not None:
             return self.model, self.featurizer
         with self.team.together():
-            model, featurizer = build(self.spec, self.data, self._raw("train", self.spec.domains))
+            model, featurizer = build(self.spec, self.data, self.spec.limit)
             load_trained(model, load_tensors(self.folder.model)[0])
         place(model, self.team)
         return model, featurizer
 
-    def _raw(self, split: Any, domains: Sequence[str]) -> pl.DataFrame:
-        return self.data.rows(split, domains, self.spec.limit)
+    def _count(self, split: Split) -> int:
+        return self.data.count(split, self.spec.domains, self.spec.limit)
 
-    def _rows(self, raw: pl.DataFrame, featurizer: Featurizer, domains: Sequence[str]) -> Rows:
-        """Featurised rows; of the processes of a machine, the first one tokenises what is not in the cache."""
+    def _truth(self, split: Split, domain: str) -> pl.Series | None:
+        """Each row's true probability, where the data knows it."""
+        rows = self.data.scan(split, (domain,), self.spec.limit)
+        with self.data.reading():
+            if TRUE_PROBABILITY not in rows.collect_schema():
+                return None
+            return rows.select(TRUE_PROBABILITY).collect().to_series()
+
+    def _rows(self, split: Split, featurizer: Featurizer, domains: Sequence[str]) -> Rows:
+        """Featurised rows; of the processes of a machine, the first one makes what is not in the cache."""
         with self.team.together(), self.team.main_first():
-            return Rows.build(raw, self.data.items, featurizer, domains)
+            return view(self.data, featurizer, split, domains, self.spec.limit)
 
     def _train_config(self) -> TrainConfig:
         return TrainConfig.model_validate(self.spec.train)
@@ -246,12 +255,13 @@ class _Run:
 
     def _store(self, new: pl.DataFrame) -> None:
         """Add rows to the predictions; the same target scored twice is kept once."""
-        path = self.folder.predictions
+        path, target = self.folder.predictions, ["split", "domain", "head"]
+        rows = new.lazy().with_columns(pl.col(target).cast(pl.String))
         if path.exists():
-            old = pl.read_parquet(path).join(new, on=["split", "domain", "head"], how="anti")
-            new = pl.concat([old, new])
+            scored = rows.select(target).unique()
+            rows = pl.concat([pl.scan_parquet(path).join(scored, on=target, how="anti", maintain_order="left"), rows])
         with records.atomic(path) as temporary:
-            new.write_parquet(temporary)
+            rows.sink_parquet(temporary)
 
 
 def _device(model: CTRModel) -> torch.device:

@@ -48,6 +48,10 @@ class DatasetFacts(_Part):
     """The source's name."""
     fingerprint: str
     synthetic: bool = False
+    split: str = "time"
+    """Which rows are the test rows; see `PrepareOptions`."""
+    domain_by: str | None = None
+    """How domains were derived, where they are not the source's own."""
     path: str | None = None
 
     @classmethod
@@ -58,6 +62,8 @@ class DatasetFacts(_Part):
             name=manifest.source,
             fingerprint=data.fingerprint,
             synthetic=manifest.synthetic,
+            split=manifest.options.get("split", "time"),
+            domain_by=manifest.options.get("domain_by"),
             path=str(data.path),
         )
 

@@ -27,7 +27,7 @@ VERBS = {
     "show": "print what there is of a table; trains nothing",
     "check": "print a table's runs and what they would cost; trains nothing",
     "list": "list models, datasets, backbones and tables",
-    "data": "prepare datasets, and look at what they hold",
+    "data": "download and prepare datasets, and look at what they hold",
 }
 _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     done = _done(job, args.results)
     estimates = [estimate(planned, job.data) for planned in job.plan.runs]
-    rows = [job.data.rows("train", r.spec.domains, r.spec.limit).height for r in job.plan.runs]
+    rows = [job.data.count("train", r.spec.domains, r.spec.limit) for r in job.plan.runs]
     _print(_grid(job, rows, estimates, done))
     _print(_total(job.plan.runs, estimates, done))
     return 0

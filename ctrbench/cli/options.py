@@ -12,7 +12,7 @@ from ctrbench import registry
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
 from ctrbench.cli.arguments import one_of, positive, seeds, words
-from ctrbench.cli.data.source_options import add_source_options
+from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, as_mapping
 from ctrbench.errors import ConfigError
 from ctrbench.report.render import FORMATS
 
@@ -38,7 +38,8 @@ def add_table(parser: argparse.ArgumentParser) -> None:
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """What decides the runs."""
     parser.add_argument("--dataset", metavar="NAME_OR_DIR", help="a prepared folder, or a dataset that needs no files")
-    add_source_options(parser, "an option of a dataset that needs no files; may be repeated")
+    add_source_options(parser, "an option of a dataset that needs no files, or of its preparation; may be repeated")
+    add_preparation_options(parser)
     parser.add_argument(
         "--profile", type=one_of(PROFILES), default="demo", metavar="P", help="demo (default), small or paper"
     )
@@ -99,7 +100,7 @@ def job(args: argparse.Namespace, table: str) -> Job:
         raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
     from ctrbench.data.resolve import open_dataset
 
-    data = open_dataset(name, options=dict(args.options), progress=None if args.quiet else _say)
+    data = open_dataset(name, options=as_mapping(args.options), progress=None if args.quiet else _say)
     from ctrbench.bench.plan import plan
 
     planned = plan(

@@ -14,14 +14,11 @@ _SCRIPT = r"getTime\b|<\s*/?(?:script|style)\b|\bfunction\s*\w*\(|\bvar\s+\w+\s*
 _STYLE = r"[.#@][\w-]+(?:[\s,>]+[.#]?[\w-]+)*\s*\{"
 _PAGE_CODE = f"(?i){_SCRIPT}|{_STYLE}"
 _AMOUNT = r"\$?\s*(\d[\d,]*(?:\.\d+)?|\.\d+)"
-_PRICE = rf"^\s*{_AMOUNT}(?:\s*-\s*{_AMOUNT})?\s*$"
+_PRICE = rf"(?i)^\s*(?:from\s+)?{_AMOUNT}(?:\s*[-–—]\s*{_AMOUNT})?\s*$"
+_NO_PRICE = r"(?i)^\s*(?:[-–—]|none|null|nan|n/a)?\s*$"
+_NO_TEXT = r'^\s*(?:\[\s*(?:"\s*")?\s*\])?\s*$'
 _PLAIN_PRICE = r"^\$(\d+(?:\.\d+)?)$"
 _UNESCAPES = 3  # an entity may be escaped twice; the third pass finds nothing
-
-
-def is_page_code(text: pl.Expr) -> pl.Expr:
-    """Whether a value holds a piece of a page's script or style sheet instead of text."""
-    return text.str.contains(_PAGE_CODE)
 
 
 def clean_text(texts: pl.Series) -> pl.Series:
@@ -35,8 +32,13 @@ def clean_text(texts: pl.Series) -> pl.Series:
     value = pl.col(texts.name)
     plain = value.str.replace_all(_TAG, " ").str.replace_all(_UNCLOSED_TAG, " ")
     tidy = plain.str.replace_all(r"\s+", " ").str.strip_chars()
-    kept = pl.when(~is_page_code(value) & (tidy != "")).then(tidy)
+    kept = pl.when(~value.str.contains(_PAGE_CODE) & (tidy != "")).then(tidy)
     return texts.to_frame().select(kept.alias(texts.name)).to_series()
+
+
+def was_page_code(raw: pl.Series, clean: pl.Series) -> pl.Series:
+    """Where `clean_text` left nothing of a value that was not blank: pieces of a page's script, style sheet or tags."""
+    return clean.is_null() & ~raw.str.contains(_NO_TEXT).fill_null(value=True)
 
 
 def _first_of_list(texts: pl.Series) -> pl.Series:
@@ -57,7 +59,8 @@ def _unescape(texts: pl.Series) -> pl.Series:
 def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") -> pl.Expr:
     """A price in dollars (Float64), or null where the text is no price.
 
-    `midpoint` reads `$1,299.00`, and of a range `$10.00 - $20.00` the middle; `plain` reads only `$9.99`.
+    `midpoint` reads `$1,299.00`, of a range `$10.00 - $20.00` the middle, and of `from $3` the lowest, which is
+    what the product can be had for; `plain` reads only `$9.99`.
     """
     if rule == "plain":
         return price.str.extract(_PLAIN_PRICE).cast(pl.Float64)
@@ -65,6 +68,11 @@ def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") 
         price.str.extract(_PRICE, group).str.replace_all(",", "").cast(pl.Float64, strict=False) for group in (1, 2)
     )
     return pl.mean_horizontal(low, high)
+
+
+def states_price(price: pl.Expr) -> pl.Expr:
+    """Whether a value means to state a price: it is neither null nor blank, nor a dash or `None`."""
+    return ~price.str.contains(_NO_PRICE).fill_null(value=True)
 
 
 def price_text(price: pl.Expr) -> pl.Expr:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from ctrbench import registry
+from ctrbench.data.periods import moment
+from ctrbench.data.prepare import PrepareOptions
 from ctrbench.data.problems import Problem
+from ctrbench.data.profile import split_rows, unseen_shares
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset
+from ctrbench.errors import PluginError
 
 Cell = str | int | float | None
 
@@ -24,34 +30,46 @@ class Section(BaseModel):
 
 
 class Description(BaseModel):
-    """A dataset's name, facts and tables."""
+    """A dataset's name, facts and tables; `unusual` are the options that differ from their defaults."""
 
     source: str
     synthetic: bool
     fingerprint: str
     options: dict[str, Any]
+    unusual: dict[str, Any]
     sections: list[Section]
 
 
 def describe(data: PreparedDataset) -> Description:
     """Statistics per domain, rows after each step, the splits, and every problem with an example."""
+    options = {**data.manifest.source_options, **data.manifest.options}
+    usual = {**_usual_options(data.manifest.source), **PrepareOptions().model_dump(mode="json")}
     return Description(
         source=data.manifest.source,
         synthetic=data.manifest.synthetic,
         fingerprint=data.fingerprint,
-        options={**data.manifest.source_options, **data.manifest.options},
+        options=options,
+        unusual={name: value for name, value in options.items() if name not in usual or value != usual[name]},
         sections=_sections(data),
     )
 
 
+def _usual_options(source: str) -> dict[str, Any]:
+    """A source's defaults; none where the source is not installed here, or cannot do without an option."""
+    try:
+        return dict(registry.load("datasets", source).Options().model_dump(mode="json"))
+    except (PluginError, ValidationError):
+        return {}
+
+
 def _sections(data: PreparedDataset) -> list[Section]:
-    rows = pl.concat([data.scan(split).with_columns(pl.lit(split).alias("split")) for split in SPLITS])
+    rows = split_rows(data)
     with data.reading():
         return [
             _sizes(data, rows),
             _steps(data),
             _splits(data, rows),
-            _unseen_shares(data, rows),
+            _unseen_shares(data),
             _histories(data, rows),
             _problems(data.manifest.problems),
         ]
@@ -76,49 +94,42 @@ def _sizes(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
 def _steps(data: PreparedDataset) -> Section:
     """Rows after each step; the steps after the last common one are the splits, which add up to it.
 
-    Bad rows that no domain claims (of a user without an age, say) were read, too: they have a column if any are.
+    Bad rows that no domain claims (of a user without an age, say) were read, too: they have a line if any are.
     """
-    made = []
-    before: int | None = None
-    astray = _astray(data)
-    for place, step in enumerate(data.manifest.steps):
-        known = [step.rows.get(domain, 0) for domain in data.domains]
-        counts = [*known, *([0 if place else astray] if astray else [])]
-        total = sum(counts)
-        dropped = None if before is None or step.name in SPLITS else before - total
-        before = before if step.name in SPLITS else total
-        made.append([step.name, *counts, total, dropped])
-    columns = ["step", *data.domains, *(["in no domain"] if astray else []), "all", "left out"]
-    return Section(title="Rows after each step", columns=columns, rows=made)
+    steps = data.manifest.steps
+    domains = dict.fromkeys(domain for step in steps for domain in step.rows)  # the source's, and derived ones
+    counts = {domain: [step.rows.get(domain, 0) for step in steps] for domain in domains}
+    if astray := _astray(data):
+        counts["in no domain"] = [astray, *[0] * (len(steps) - 1)]
+    every = [sum(column) for column in zip(*counts.values(), strict=True)]
+    left_out: list[Cell] = [None]
+    for (before, now), step in zip(pairwise(every), steps[1:], strict=True):
+        left_out.append(None if step.name in SPLITS else before - now)
+    rows: list[list[Cell]] = [[name, *found] for name, found in counts.items()]
+    columns = ["domain", *(step.name for step in steps)]
+    return Section(
+        title="Rows after each step", columns=columns, rows=[*rows, ["all", *every], ["left out", *left_out]]
+    )
 
 
 def _astray(data: PreparedDataset) -> int:
     """Bad rows of no domain, or of one that has nothing but bad rows."""
     bad = [p for p in data.manifest.problems if p.error and p.table == "interactions"]
-    return sum(p.count for p in bad if p.domain not in data.domains)
+    return sum(p.count for p in bad if p.domain not in data.manifest.steps[0].rows)
 
 
 def _splits(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
-    first, last = (pl.from_epoch(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max()))
+    first, last = (moment(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max()))
     facts = {"rows": pl.len(), "label rate": pl.col("label").mean(), "from": first, "to": last}
     return Section(title="Splits", columns=["domain", "split", *facts], rows=_by_split(data, rows, facts))
 
 
-def _unseen_shares(data: PreparedDataset, rows: pl.LazyFrame) -> Section:
-    """How much of a split is cold: users and items without a training row in any domain."""
-    user, item = (_unseen(data.scan("train"), column) for column in ("user", "item"))
-    facts = {"unseen user": user.mean(), "unseen item": item.mean(), "either": (user | item).mean()}
-    later = rows.filter(pl.col("split") != "train")
+def _unseen_shares(data: PreparedDataset) -> Section:
     return Section(
         title="Share of rows whose user or item is unseen in training",
-        columns=["domain", "split", *facts],
-        rows=_by_split(data, later, facts),
+        columns=["domain", "split", "unseen user", "unseen item", "either"],
+        rows=[list(row) for row in unseen_shares(data).iter_rows()],
     )
-
-
-def _unseen(train: pl.LazyFrame, column: str) -> pl.Expr:
-    seen = train.select(pl.col(column).unique()).collect().to_series()
-    return ~pl.col(column).is_in(seen.implode())
 
 
 def _histories(data: PreparedDataset, rows: pl.LazyFrame) -> Section:

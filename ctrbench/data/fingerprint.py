@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +24,60 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def frames_hash(frames: Mapping[str, pl.DataFrame], about: Any = None) -> str:
-    """sha256 (hex) of named tables, column by column, and of `about` as canonical JSON.
+class ContentHash:
+    """sha256 of named tables, column by column, and of `about` as canonical JSON.
 
-    Integers are hashed as little-endian int64, floats as float64, text as lengths and UTF-8 bytes, lists as
-    lengths and their elements; a null is neither zero nor blank.
+    A table may come in pieces, of which one is in memory at a time; where they end does not matter. Integers are
+    hashed as little-endian int64, floats as float64, text as lengths and UTF-8 bytes, lists as lengths and their
+    elements; a null is neither zero nor blank.
     """
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
+
+    def __init__(self, about: Any = None) -> None:
+        self._digest = hashlib.sha256(json.dumps(about, sort_keys=True, ensure_ascii=False).encode())
+
+    def passing(self, name: str, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Hand the pieces of a table on, and hash them on the way; the table counts once all have passed."""
+        # Each part of a column has its own digest, so the whole does not depend on where pieces end.
+        parts: dict[str, list[hashlib._Hash]] = {}
+        rows = 0
+        for frame in pieces:
+            rows += len(frame)
+            for column in frame.columns:
+                digests = parts.setdefault(column, [hashlib.sha256() for _ in range(5)])
+                for start in range(0, len(frame), _SLICE):
+                    for digest, data in zip(digests, _parts(frame[column].slice(start, _SLICE)), strict=False):
+                        digest.update(data)
+            yield frame
+        for column, digests in parts.items():
+            self._digest.update(f"\0{name}\0{column}\0".encode())
+            self._digest.update(_joined(rows, digests))
+
+    def hexdigest(self) -> str:
+        """The hash of the tables that have passed."""
+        return self._digest.hexdigest()
+
+
+def frames_hash(frames: Mapping[str, pl.DataFrame | Iterable[pl.DataFrame]], about: Any = None) -> str:
+    """The `ContentHash` (hex) of tables, whole or in pieces."""
+    content = ContentHash(about)
     for name, frame in frames.items():
-        for column in frame.columns:
-            digest.update(f"\0{name}\0{column}\0".encode())
-            digest.update(_column_hash(frame[column]).digest())
-    return digest.hexdigest()
+        for _ in content.passing(name, [frame] if isinstance(frame, pl.DataFrame) else frame):
+            pass
+    return content.hexdigest()
 
 
-def _column_hash(column: pl.Series) -> hashlib._Hash:
-    # Each part has its own digest, so the whole does not depend on where slices end.
-    parts = [hashlib.sha256() for _ in range(5)]
-    for start in range(0, len(column), _SLICE):
-        for part, data in zip(parts, _parts(column.slice(start, _SLICE)), strict=False):
-            part.update(data)
-    whole = hashlib.sha256(str(len(column)).encode())
+def _joined(rows: int, parts: Iterable[hashlib._Hash]) -> bytes:
+    whole = hashlib.sha256(str(rows).encode())
     for part in parts:
         whole.update(part.digest())
-    return whole
+    return whole.digest()
 
 
 def _parts(column: pl.Series) -> list[bytes]:
     """Which values are there, how long they are, and what they are."""
     present = column.is_not_null().to_numpy().tobytes()
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
     if column.dtype == pl.List:
         lengths = _numbers(column.list.len().fill_null(0).cast(pl.Int64))
         return [present, lengths, *_parts(column.explode(empty_as_null=False, keep_nulls=False))]

@@ -1,12 +1,12 @@
 """Reading text files line by line, with polars, so that every bad row can be named by file and line.
 
 Columns that start with an underscore belong to the framework: `_file` and `_line` (1 is the first) say where
-a row stands, `_text` is the line itself. They are never stored.
+a row stands, `_text` is the line itself, `_broken` says that it is no JSON object. They are never stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ import polars as pl
 from ctrbench.data.problems import EXAMPLES, Problems, Table
 from ctrbench.errors import DataError
 
+BROKEN = "_broken"
 BROKEN_JSON = "broken JSON line"
 _SHOWN = 120  # characters of a bad line that a message shows
 
@@ -31,7 +32,7 @@ def reading(path: Path, advice: str = "check it, or download it again") -> Itera
 
 
 def scan_lines(path: Path, encoding: Literal["utf-8", "latin-1"] = "utf-8") -> pl.LazyFrame:
-    """The non-empty lines of a plain or gzip file, as `_file`, `_line`, `_text`.
+    """The non-empty lines of a plain, gzip or zstd file, as `_file` (Categorical), `_line`, `_text`.
 
     A latin-1 file is read whole. Raises what `reading` turns into a `DataError`, when it is collected.
     """
@@ -42,17 +43,8 @@ def scan_lines(path: Path, encoding: Literal["utf-8", "latin-1"] = "utf-8") -> p
             text = path.read_text(encoding).split("\n")
         lines = pl.LazyFrame({"_text": text}).with_row_index("_line", offset=1)
     return lines.filter(pl.col("_text").str.len_bytes() > 0).select(
-        pl.lit(path.name).alias("_file"), pl.col("_line").cast(pl.Int64), "_text"
+        pl.lit(path.name, dtype=pl.Categorical).alias("_file"), pl.col("_line").cast(pl.Int64), "_text"
     )
-
-
-def scan_json_lines(path: Path, keys: Iterable[str]) -> pl.LazyFrame:
-    """`scan_lines`, and each key's value as text: null where it is absent or the line is not JSON.
-
-    A list or object comes as its JSON text. Every line is parsed as a whole, so a broken one yields no value.
-    """
-    values = [pl.col("_text").str.json_path_match(f"$['{key}']").alias(key) for key in keys]
-    return scan_lines(path).with_columns(values)
 
 
 def take_good(
@@ -63,39 +55,57 @@ def take_good(
     *,
     domain: str | None = None,
     table: Table = "interactions",
-    json: bool = False,
 ) -> pl.DataFrame:
     """Read the rows of `path`, and leave out those for which a check is true or null.
 
-    They are counted by the first such reason and by domain: that of the column `domain`, or else `domain`.
-    `json`: a bad line that is no JSON at all gets that as its reason. Raises `DataError` when the file cannot
-    be read, holds no line, or (strict) for the first bad row.
+    They are counted by the first such reason and by domain: that of the column `domain`, or else `domain`. A row
+    of `scan_json_lines` that is `_broken` has that as its reason. Raises `DataError` when the file cannot be read,
+    holds no line, or (strict) for the first bad row.
     """
-    bad = pl.any_horizontal(check.fill_null(True) for check in checks.values())
+    if BROKEN in rows.collect_schema():
+        checks = {BROKEN_JSON: pl.col(BROKEN), **checks}
+    rejected = _Rejected(checks, domain)
+    good = []
     with reading(path):
-        frame = rows.with_columns(pl.when(bad).then("_text").alias("_text")).collect(engine="streaming").rechunk()
-    if frame.is_empty():
+        for block in rows.with_columns(rejected.reason()).collect_batches(maintain_order=True):
+            kept = pl.col("_reason").is_null()
+            good.append(block.filter(kept).drop("_text", "_reason", BROKEN, strict=False))
+            rejected.add(block.filter(~kept))
+    if not any(block.height for block in good) and not rejected.counts:
         raise DataError(f"{path} is empty: check it, or download it again")
-    rejected = frame.filter(pl.col("_text").is_not_null())
-    if json:
-        checks = {BROKEN_JSON: pl.col("_text").str.json_path_match("$").is_null(), **checks}
-    _count(rejected, checks, problems, domain, table)
-    return frame.filter(pl.col("_text").is_null()).drop("_text")
+    rejected.report(problems, table)
+    return pl.concat(good, rechunk=True)
 
 
-def _count(
-    rejected: pl.DataFrame,
-    checks: Mapping[str, pl.Expr],
-    problems: Problems,
-    domain: str | None,
-    table: Table,
-) -> None:
-    reasons = [pl.when(check.fill_null(True)).then(pl.lit(reason)) for reason, check in checks.items()]
-    if "domain" not in rejected.columns:
-        rejected = rejected.with_columns(pl.lit(domain, dtype=pl.String).alias("domain"))
-    rejected = rejected.with_columns(pl.coalesce(reasons).alias("_reason"))
-    for (reason, where), group in rejected.group_by("_reason", "domain", maintain_order=True):
-        problems.add(str(reason), group.height, domain=where, examples=examples(group), table=table)
+class _Rejected:
+    """Bad rows, block after block: how many for each reason and domain, and the first few."""
+
+    def __init__(self, checks: Mapping[str, pl.Expr], domain: str | None) -> None:
+        self._checks = checks
+        self._domain = domain
+        self.counts: dict[tuple[str, str | None], int] = {}
+        self._examples: dict[tuple[str, str | None], list[str]] = {}
+
+    def reason(self) -> pl.Expr:
+        """`_reason`: which check a row fails first; null for a good row."""
+        told = pl.Enum(list(self._checks))
+        failed = (pl.when(check.fill_null(True)).then(pl.lit(name, told)) for name, check in self._checks.items())
+        return pl.coalesce(*failed).alias("_reason")
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count rows that have a `_reason`."""
+        if "domain" not in rows.columns:
+            rows = rows.with_columns(pl.lit(self._domain, dtype=pl.String).alias("domain"))
+        for (reason, domain), group in rows.group_by("_reason", "domain", maintain_order=True):
+            key = str(reason), None if domain is None else str(domain)
+            self.counts[key] = self.counts.get(key, 0) + group.height
+            told = self._examples.setdefault(key, [])
+            told += examples(group.head(EXAMPLES - len(told)))
+
+    def report(self, problems: Problems, table: Table) -> None:
+        """Add what was counted, in order of appearance."""
+        for (reason, domain), count in self.counts.items():
+            problems.add(reason, count, domain=domain, examples=self._examples[reason, domain], table=table)
 
 
 def examples(rows: pl.DataFrame, text: pl.Expr | None = None) -> list[str]:

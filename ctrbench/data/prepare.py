@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ctrbench import registry
 from ctrbench._version import __version__
-from ctrbench.data import steps
-from ctrbench.data.fingerprint import file_hash, frames_hash
-from ctrbench.data.history import POSITIVE, add_history
+from ctrbench.data import checks, domains, steps
+from ctrbench.data.canonical import Canonical
+from ctrbench.data.fingerprint import file_hash
+from ctrbench.data.history import POSITIVE, find_histories
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import DatasetSource
 from ctrbench.data.split import SPLITS, SplitRule, add_split
-from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset, Step, write_dataset
-from ctrbench.errors import DataError
+from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset, Step
+from ctrbench.data.writing import in_slices, write_manifest, write_tables
+from ctrbench.errors import ConfigError, DataError
 from ctrbench.files import whole_folder
 
 EMPTY_SPLIT = "no rows in the split"
+HISTORY = "history"
+OWN_HISTORY = "history of the data's own: whether it shows what came later cannot be told"
 
 
 class PrepareOptions(BaseModel):
@@ -37,6 +43,10 @@ class PrepareOptions(BaseModel):
     split_seed: of the random split.
     dedupe: of rows with one domain, user, item and time the first stands. The paper's code keeps all.
     history: items of `all` domains, as the paper, or of the row's own `domain` only.
+    domain_by: other domains than the source's: `new_user`, `user_group`, or a column (`column:NAME`); see
+      `ctrbench.data.domains`. The source's stand in the column `source_domain`.
+    new_user_rows: a user with fewer interactions before a row is new to it (domain_by=new_user).
+    domain_groups: domains that a column of numbers is cut into.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +60,9 @@ class PrepareOptions(BaseModel):
     split_seed: int = Field(0, ge=0, lt=2**32)
     dedupe: bool = True
     history: Literal["all", "domain"] = "all"
+    domain_by: str | None = Field(None, min_length=1)
+    new_user_rows: int = Field(5, ge=1, le=1000)
+    domain_groups: int = Field(4, ge=2, le=domains.MOST)
 
     @model_validator(mode="after")
     def _leaves_test_rows(self) -> Self:
@@ -77,10 +90,13 @@ def prepare(
     that cannot be written.
     """
     options, tell = options or PrepareOptions(), progress or (lambda stage: None)
+    source = source.at(root)
     tell("hashing the input files")
     inputs = [_input(path, root) for path in source.inputs(root)]
+    checks.check_inputs(inputs)
     asked: dict[str, object] = {
-        "source": source_name,
+        "source": _called(source, source_name),
+        "plugin": source_name,
         "source_version": source.version,
         "source_options": source.options.model_dump(mode="json"),
         "options": options.model_dump(mode="json"),
@@ -93,54 +109,109 @@ def prepare(
         return ready
     with whole_folder(out, "free space, or choose another folder (--out)") as folder:
         problems = Problems(strict)
-        items, rows, done = _canonical(source, root, options, problems, tell)
-        splits = {str(name): rows.filter(pl.col("split") == name).drop("split") for name in SPLITS}
-        done += _split_steps(splits, done[-1].rows, problems)
+        counted, items, titles = _counted(source, root, options, problems, tell)
+        tell("ordering, histories, splits")
+        rows = _canonical(counted, items, options, problems)
+        done = [*counted.steps, *_split_steps(rows, counted.domains, problems)]
         tell("writing")
-        shape = _shape(source, list(done[0].rows))
-        found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic}
-        fingerprint = frames_hash({"items": items, **splits}, about=shape)
-        manifest = Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint})
-        write_dataset(folder, items, splits, manifest)
+        shape = _shape(source, titles)
+        tables = {"items": in_slices(items), **{split: rows.slices(split) for split in SPLITS}}
+        fingerprint = write_tables(folder, tables, about=shape)
+        own = any(problem.reason == OWN_HISTORY for problem in problems.entries)
+        found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic, "own_history": own}
+        write_manifest(folder, Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint}))
     return PreparedDataset.open(out)
 
 
-def _canonical(
+def _counted(
     source: DatasetSource,
     root: Path,
     options: PrepareOptions,
     problems: Problems,
     tell: Callable[[str], None],
-) -> tuple[pl.DataFrame, pl.DataFrame, list[Step]]:
-    """Items, and rows with labels, indices, histories and their split; and the steps on the way."""
+) -> tuple[steps.Counted, pl.DataFrame, dict[str, str]]:
+    """The rows that stay, with labels and numbers for ids; the items; the domains and their titles."""
     tell("reading items")
     items = steps.distinct_items(steps.require(source.items(root, problems), ["item"], "items"), problems)
     tell("reading interactions")
-    lazy = source.interactions(root, problems)
-    needed = ["domain", "user", "item", "time", steps.target_of(lazy)]
-    rows = steps.require(lazy, needed, "interactions")
-    domains = steps.domain_order(rows, source.domains())
-    counted = steps.Counted(rows, domains, problems)
-    steps.drop_incomplete(counted, needed)
-    steps.drop_unknown_items(counted, items)
+    counted = _read(source, root, problems)
+    tell("numbering items and users, labels")
+    steps.number_items(counted, items)
+    steps.number_users(counted)
     if options.dedupe:
         steps.drop_repeats(counted)
     steps.add_labels(counted, options.positive_above, options.middle)
     if counted.rows.is_empty():
         raise DataError(f"{root} has no usable row{_first_example(problems)}: check the files")
-    tell("ordering, histories, splits")
-    rows = steps.canonical_order(counted.rows, items, domains)
-    rows = add_split(rows, options.split, options.train, options.valid, options.split_seed)
+    checks.check_labels(counted.rows)
+    checks.check_users(counted.rows, counted.ids["user"], problems)
+    titles = {domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in counted.domains}
+    if options.domain_by is not None:
+        titles = _derive(counted, items, options.domain_by, options)
+    checks.check_domain_names(titles)
+    checks.check_domain_labels(counted.rows, problems)
+    return counted, items, titles
+
+
+def _read(source: DatasetSource, root: Path, problems: Problems) -> steps.Counted:
+    """The source's whole rows; nothing else keeps what was read in memory."""
+    lazy = source.interactions(root, problems)
+    needed = ["domain", "user", "item", "time", steps.target_of(lazy)]
+    rows = steps.require(lazy, needed, "interactions")
+    checks.check_columns(rows, needed)
+    counted = steps.Counted(rows, steps.domain_order(rows, source.domains()), problems)
+    steps.drop_incomplete(counted, needed)
+    checks.check_times(counted.rows, problems)
+    return counted
+
+
+def _canonical(counted: steps.Counted, items: pl.DataFrame, options: PrepareOptions, problems: Problems) -> Canonical:
+    """The rows in canonical order, with their splits and histories."""
+    rows, users = steps.canonical_order(counted)
+    rows = add_split(rows, options.split, options.train, options.valid, options.split_seed).drop("row_id")
+    if HISTORY in rows.columns:
+        return Canonical(_own_history(rows, options.window, problems), users, items, None)
     keys = ("user_index",) if options.history == "all" else ("user_index", "domain")
     shown = POSITIVE & (pl.col("split") == "train") if options.split == "random" else POSITIVE
-    return items, add_history(rows, options.window, keys, shown).drop("item_index"), counted.steps
+    return Canonical(rows, users, items, find_histories(rows, options.window, keys, shown))
 
 
-def _split_steps(splits: Mapping[str, pl.DataFrame], domains: dict[str, int], problems: Problems) -> list[Step]:
+def _derive(counted: steps.Counted, items: pl.DataFrame, by: str, options: PrepareOptions) -> dict[str, str]:
+    """Give the rows derived domains; their titles. Of copies in two of the source's domains the first stands."""
+    derived = domains.derive_domains(
+        counted.rows,
+        items,
+        by,
+        new_user_rows=options.new_user_rows,
+        train=options.train,
+        groups=options.domain_groups,
+    )
+    counted.rows = derived.rows
+    counted.set_domains(tuple(derived.titles))
+    counted.steps.append(Step(name=f"domains by {by}", rows=counted.counts()))
+    if options.dedupe:
+        steps.drop_repeats(counted)
+    return dict(derived.titles)
+
+
+def _own_history(rows: pl.DataFrame, window: int, problems: Problems) -> pl.DataFrame:
+    """The histories that the data brings, the newest `window` items of each."""
+    problems.add(OWN_HISTORY, rows.height, error=False)
+    return rows.with_columns(pl.col(HISTORY).list.tail(window))
+
+
+def _called(source: DatasetSource, source_name: str) -> str:
+    """The dataset's own name, else the source's; another source's name would mix their results."""
+    if source.name in registry.names("datasets") and source.name != source_name:
+        raise ConfigError(f"the dataset is named {source.name!r}, as a dataset plugin is: give it another name")
+    return source.name or source_name
+
+
+def _split_steps(rows: Canonical, domains: Sequence[str], problems: Problems) -> list[Step]:
     """The rows of each split; an empty one is worth a word."""
     made = []
-    for split, rows in splits.items():
-        found = dict(rows.group_by("domain").len().iter_rows())
+    for split in SPLITS:
+        found = rows.counts(split)
         made.append(Step(name=split, rows={domain: found.get(domain, 0) for domain in domains}))
         for domain, count in made[-1].rows.items():
             if count == 0:
@@ -148,9 +219,8 @@ def _split_steps(splits: Mapping[str, pl.DataFrame], domains: dict[str, int], pr
     return made
 
 
-def _shape(source: DatasetSource, domains: list[str]) -> dict[str, object]:
+def _shape(source: DatasetSource, titles: dict[str, str]) -> dict[str, object]:
     """What a model is told about the columns, as the manifest and the fingerprint hold it."""
-    titles = {domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in domains}
     return {
         "domains": titles,
         "fields": [field.model_dump() for field in source.fields],
@@ -160,7 +230,7 @@ def _shape(source: DatasetSource, domains: list[str]) -> dict[str, object]:
 
 def _input(path: Path, root: Path) -> InputFile:
     try:
-        name = path.relative_to(root).as_posix()
+        name = Path(os.path.relpath(path, root if root.is_dir() else root.parent)).as_posix()
         return InputFile(path=name, sha256=file_hash(path), bytes=path.stat().st_size)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error

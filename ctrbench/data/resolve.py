@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.validation import explain
 
 if TYPE_CHECKING:
+    from ctrbench.data.prepare import PrepareOptions
     from ctrbench.data.source import DatasetSource
     from ctrbench.data.store import PreparedDataset
 
@@ -41,6 +42,29 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
         raise ConfigError(explain(error, kind.Options, f"the options of dataset {name!r}")) from None
 
 
+def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tuple[PrepareOptions, dict[str, Any]]:
+    """Options as those of the preparation, and the source's own; `of_source` are the names that a source has.
+
+    A source's name for an option wins, but for values of `domain_by` that are meant for every source. Raises
+    `ConfigError`, with the nearest names, for an option of neither, or a wrong value.
+    """
+    from ctrbench.data.domains import is_general
+    from ctrbench.data.prepare import PrepareOptions
+
+    general: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in of_source and key not in PrepareOptions.model_fields:
+            known = registry.suggest(key, {*of_source, *PrepareOptions.model_fields})
+            raise ConfigError(f"{key}={value}: there is no option {key!r}.{known}")
+        of_all = key == "domain_by" and is_general(value)
+        (own if key in of_source and not of_all else general)[key] = value
+    try:
+        return PrepareOptions.model_validate(general), own
+    except ValidationError as error:
+        raise ConfigError(explain(error, PrepareOptions, "the options of the preparation")) from None
+
+
 def open_dataset(
     name_or_dir: str | Path,
     *,
@@ -49,16 +73,17 @@ def open_dataset(
 ) -> PreparedDataset:
     """Open a prepared folder, or a source that needs nothing from the user (such as `demo`).
 
-    Such a source is downloaded and prepared once, under `cache_dir()`, for each set of options. Raises
-    `DataError` for a name that is neither, with the nearest names or how to prepare it.
+    Such a source is downloaded and prepared once, under `cache_dir()`, for each set of `options`: its own and those
+    of the preparation. A folder that is prepared already must have been prepared with them. Raises `DataError` for a
+    name that is neither, with the nearest names or how to prepare it.
     """
     from ctrbench.data.store import MANIFEST, PreparedDataset
 
     path = Path(name_or_dir)
     if (path / MANIFEST).is_file():
-        if options:
-            raise ConfigError(f"{path} is prepared already, so it takes no option {min(options)!r}; prepare another")
-        return PreparedDataset.open(path)
+        data = PreparedDataset.open(path)
+        _check_prepared(data, options or {})
+        return data
     name, known = str(name_or_dir), registry.names("datasets")
     if name not in known:
         if path.is_dir():
@@ -66,28 +91,46 @@ def open_dataset(
         raise DataError(
             f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}"
         )
-    source = load_source(name, options)
+    preparation, own = sort_options(options or {}, registry.load("datasets", name).Options.model_fields)
+    source = load_source(name, own)
     if not source.automatic:
         raise DataError(
             f"the dataset {name!r} needs its files: prepare them with"
             f" `ctrbench data prepare {name} --root FILES --out DIR`, then name DIR"
         )
-    return _automatic(name, source, progress)
+    return _automatic(name, source, preparation, progress)
 
 
-def _automatic(name: str, source: DatasetSource, progress: Callable[[str], None] | None) -> PreparedDataset:
+def _check_prepared(data: PreparedDataset, options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` unless a dataset was prepared with these options; those of its source are not compared."""
+    manifest = data.manifest
+    own = [key for key in options if key not in manifest.options]
+    if own:
+        raise ConfigError(f"{data.path} is prepared already, so it takes no option {min(own)!r}; prepare another")
+    asked = sort_options(options, ())[0].model_dump(mode="json")
+    for key in options:
+        if asked[key] != manifest.options[key]:
+            raise ConfigError(
+                f"{data.path} was prepared with {key}={manifest.options[key]}, not {key}={asked[key]}: prepare another"
+                f" with `ctrbench data prepare {manifest.plugin or manifest.source} … -o {key}={asked[key]} --out DIR`, and name that"
+            )
+
+
+def _automatic(
+    name: str, source: DatasetSource, preparation: PrepareOptions, progress: Callable[[str], None] | None
+) -> PreparedDataset:
     from filelock import FileLock
 
     from ctrbench.data.prepare import prepare
     from ctrbench.data.store import MANIFEST, PreparedDataset
 
-    out = _cached("datasets", name, source)
+    out = _cached("datasets", name, source, preparation.model_dump(mode="json"))
     with FileLock(f"{out}.lock"):  # another process may be preparing the same
         if (out / MANIFEST).is_file():
             return PreparedDataset.open(out)
         if progress is not None:
             progress("getting the files")
-        return prepare(source, raw_files(name, source), out, source_name=name, progress=progress)
+        return prepare(source, raw_files(name, source), out, preparation, source_name=name, progress=progress)
 
 
 def raw_files(name: str, source: DatasetSource) -> Path:
@@ -97,9 +140,9 @@ def raw_files(name: str, source: DatasetSource) -> Path:
     return raw
 
 
-def _cached(kind: str, name: str, source: DatasetSource) -> Path:
-    """A place in the cache for a source with its options, whose parent folder is there."""
-    about = json.dumps([source.options.model_dump(mode="json"), source.version, __version__], sort_keys=True)
+def _cached(kind: str, name: str, source: DatasetSource, *further: dict[str, Any]) -> Path:
+    """A place in the cache for a source with its options and `further` ones, whose parent folder is there."""
+    about = json.dumps([source.options.model_dump(mode="json"), source.version, __version__, *further], sort_keys=True)
     folder = cache_dir() / kind / f"{name}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

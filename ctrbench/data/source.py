@@ -9,14 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from ctrbench.data.inspection import Inspection
     from ctrbench.data.problems import Problems
+    from ctrbench.data.remote import RemoteFile
 
 
 class Field(BaseModel):
@@ -70,19 +72,50 @@ class DatasetSource(ABC):
     """Synthetic data says nothing about real accuracy, and every report says so."""
     automatic: ClassVar[bool] = False
     """True where `download` needs nothing from the user, so that a table may prepare the dataset by itself."""
+    domains_option: ClassVar[str | None] = None
+    """The option that says which domains to download; None where they come together."""
+    terms: ClassVar[str] = ""
+    """What the publishers allow, in a sentence; told before a download."""
+    citation: ClassVar[str] = ""
+    """The publication that they ask to be cited."""
+    name: str | None = None
+    """The dataset's own name, where one source reads many: it stands in captions and names the folder of results."""
 
     def __init__(self, options: BaseModel | None = None) -> None:
         self.options = options if options is not None else self.Options()
+
+    def at(self, root: Path) -> Self:
+        """The source for the files under `root`, where fields, prompts or name depend on them; asked first."""
+        return self
+
+    @classmethod
+    def inspect(cls, file: Path, beside: Path) -> Inspection | None:
+        """What the source makes of a file of the user's, for `ctrbench data check`; None where it reads no such file.
+
+        beside: the folder where a file that the inspection proposes would be written.
+        """
+        return None
 
     def domains(self) -> tuple[str, ...] | None:
         """The domains in canonical order, or None for the order of first appearance in the sorted data."""
         return None
 
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """What is to be downloaded, with these options; nothing where the source makes its files, or has no download.
+
+        Raises `ConfigError` for options that name no published file.
+        """
+        return ()
+
     def download(self, root: Path) -> None:
         """Write the raw files into `root`; resumable. Sources without a download raise `DataError`."""
+        from ctrbench.data.download import download
         from ctrbench.errors import DataError
 
-        raise DataError(f"{type(self).__name__} has no download: put the published files into {root}")
+        files = self.remote_files()
+        if not files:
+            raise DataError(f"{type(self).__name__} has no download: put the published files into {root}")
+        download(files, root)
 
     @abstractmethod
     def inputs(self, root: Path) -> list[Path]:

@@ -12,6 +12,9 @@ Split = Literal["train", "valid", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
+SPLIT = pl.Enum(SPLITS)
+"""The type of the column `split`."""
+
 SplitRule = Literal["time", "global_time", "random"]
 
 
@@ -29,8 +32,9 @@ def add_split(rows: pl.DataFrame, rule: SplitRule, train: float, valid: float, s
     else:
         order = pl.col("_drawn" if rule == "random" else "row_id")
         place, size = order.rank("ordinal").over("domain"), pl.len().over("domain")
-    early = pl.when(place <= _share(size, train)).then(pl.lit("train"))
-    split = early.when(place <= _share(size, train + valid)).then(pl.lit("valid")).otherwise(pl.lit("test"))
+    named = {split: pl.lit(split, SPLIT) for split in SPLITS}
+    early = pl.when(place <= _share(size, train)).then(named["train"])
+    split = early.when(place <= _share(size, train + valid)).then(named["valid"]).otherwise(named["test"])
     return rows.with_columns(split.alias("split")).drop("_drawn", strict=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from ctrbench.data.fingerprint import frames_hash
 from ctrbench.data.lines import reading
 from ctrbench.data.problems import Problem
 from ctrbench.data.source import Field, Prompt
-from ctrbench.data.split import SPLITS, Split
+from ctrbench.data.split import Split
 from ctrbench.errors import DataError
 
 FORMAT = 1
@@ -51,16 +51,20 @@ class Manifest(BaseModel):
 
     `domains`: name -> title in prompts, in canonical order. `fingerprint`: sha256 over everything a model can
     see (rows, splits, items, fields, prompts, titles), the same on any machine and at any time.
+    `source`: what the dataset is called, which is its plugin's name unless it has one of its own. `own_history`: the
+    source brought the histories, which then are not made of the rows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = FORMAT
     source: str
+    plugin: str | None = None
     source_version: str = "1"
     source_options: dict[str, Any]
     options: dict[str, Any]
     synthetic: bool
+    own_history: bool = False
     domains: dict[str, str]
     fields: list[Field]
     prompts: dict[str, Prompt]
@@ -111,19 +115,43 @@ class PreparedDataset:
         (item ids, oldest first) and the source's extra columns. `domains` restricts them, `limit`
         keeps each domain's latest rows. Raises `DataError` for a domain that the dataset has not.
         """
-        rows = self.scan(split)
-        if domains is not None:
-            self.check_domains(domains)
-            rows = rows.filter(pl.col("domain").is_in(list(domains)))
         with self.reading():
-            frame = rows.collect()
-        if limit is not None:
-            frame = frame.group_by("domain", maintain_order=True).tail(limit)
-        return frame
+            return self.scan(split, domains, limit).collect()
 
-    def scan(self, split: Split) -> pl.LazyFrame:
-        """The rows of one split, lazily; collect them within `reading`."""
-        return self._scan(split)
+    def scan(self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None) -> pl.LazyFrame:
+        """The same rows, lazily; collect them within `reading`."""
+        rows = self._scan(split)
+        if domains is None and limit is None:
+            return rows
+        return pl.concat([rows.slice(0, 0), *(rows.slice(*place) for place in self._places(split, domains, limit))])
+
+    def slices(
+        self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None, *, size: int
+    ) -> Iterator[pl.DataFrame]:
+        """The same rows, at most `size` of them in memory at a time; a slice is of one domain, be it without a row."""
+        rows = self._scan(split)
+        for start, count in self._places(split, domains, limit):
+            for place in range(start, start + max(count, 1), size):
+                with self.reading():
+                    # From the file itself: of several parts put together, polars would read all that comes before.
+                    part = rows.slice(place, min(size, start + count - place)).collect()
+                yield part
+
+    def count(self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None) -> int:
+        """How many rows that are; nothing is read but the manifest."""
+        return sum(count for _, count in self._places(split, domains, limit))
+
+    def _places(self, split: Split, domains: Sequence[str] | None, limit: int | None) -> list[tuple[int, int]]:
+        """Where these rows stand in the split's file: each domain's first one, and how many there are."""
+        self.check_domains(domains or ())
+        counts, found, start = self.counts(split), [], 0
+        for domain in self.domains:
+            count = counts.get(domain, 0)
+            start += count
+            if domains is None or domain in domains:
+                kept = count if limit is None else min(count, limit)
+                found.append((start - kept, kept))
+        return found
 
     def reading(self) -> AbstractContextManager[None]:
         """Turns a file that cannot be read, whenever that is found out, into a `DataError`."""
@@ -142,21 +170,10 @@ class PreparedDataset:
                 raise DataError(f"{self.path} has no domain {domain!r}: it has {', '.join(self.domains)}")
 
 
-def rows_hash(rows: pl.DataFrame) -> str:
-    """sha256 (hex) of the rows' identity: row_id, domain, user, item, time, label, in their order."""
-    return frames_hash({"rows": rows.select(_HASHED)})
-
-
-_COMPRESSION = 1
-"""Zstandard's level: the highest speed costs some 5 % of size."""
-
-
-def write_dataset(folder: Path, items: pl.DataFrame, splits: Mapping[str, pl.DataFrame], manifest: Manifest) -> None:
-    """Write a prepared dataset's files into an empty folder, the manifest last."""
-    items.write_parquet(folder / "items.parquet", compression_level=_COMPRESSION)
-    for split in SPLITS:
-        splits[split].write_parquet(folder / f"{split}.parquet", compression_level=_COMPRESSION)
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def rows_hash(rows: pl.DataFrame | Iterable[pl.DataFrame]) -> str:
+    """sha256 (hex) of the identity of rows, whole or in slices: row_id, domain, user, item, time, label, in order."""
+    slices = [rows] if isinstance(rows, pl.DataFrame) else rows
+    return frames_hash({"rows": (part.select(_HASHED) for part in slices)})
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ctrbench.errors import DataError
 from ctrbench.evaluation.metrics import auc
-from ctrbench.features.loader import Rows, batches, eval_order, prefetch
+from ctrbench.features.loader import Rows, batches, prefetch
+from ctrbench.features.order import eval_order
 from ctrbench.models.contract import OWN, CTRModel
 from ctrbench.training.failures import enough_memory
 from ctrbench.training.processes import bound, team
@@ -36,7 +37,7 @@ def score(
     precision: str = "fp32",
     watch: Watch = silent,
 ) -> pl.DataFrame:
-    """`row_id`, `domain`, `label` and each head's logit (float32), in the order of `rows`.
+    """`row_id`, `domain` (an Enum), `label` (int8) and each head's logit (float32), in the order of `rows`.
 
     The model is in eval mode during the call and in its former mode after it. Raises `DataError` for a logit that is
     not finite, and `ConfigError` where memory runs out. Under a launcher, every process calls this with the same
@@ -52,11 +53,10 @@ def score(
         model.train(training)
     with team().together():
         _check_finite(model, out)
-    names = np.array(rows.domains, dtype=object)
-    columns = {"row_id": rows.row_id.numpy(), "domain": names[rows.domain.numpy()].tolist()}
+    names = pl.Series(rows.domains, dtype=pl.Enum(rows.domains))
+    columns = {"row_id": rows.row_id.numpy(), "domain": names.gather(rows.domain.numpy())}
     label = rows.label.numpy().astype(np.int8)
-    scored = pl.DataFrame({**columns, "label": label, **{head: values.numpy() for head, values in out.items()}})
-    return scored.with_columns(pl.col("domain").cast(pl.String))  # also where there is no row
+    return pl.DataFrame({**columns, "label": label, **{head: values.numpy() for head, values in out.items()}})
 
 
 def _logits(
@@ -66,10 +66,10 @@ def _logits(
     processes, device, sharded = team(), next(model.parameters()).device, is_sharded(model)
     out = {head: torch.zeros(len(rows)) for head in heads}
     order = eval_order(rows, batch_size)
-    scored = torch.zeros(len(rows), dtype=torch.int32)
-    parts = [processes.part(indices) for indices in order]
-    coming, done = prefetch(batches(rows, parts), device), 0
-    for indices, part in zip(order, parts, strict=True):
+    scored = torch.zeros(len(rows), dtype=torch.uint8)
+    coming, done = prefetch(batches(rows, map(processes.part, order)), device), 0
+    for indices in order:
+        part = processes.part(indices)
         with processes.together():
             with enough_memory(model, None, _SETTING):
                 batch = next(coming)
@@ -103,5 +103,8 @@ def _check_finite(model: CTRModel, out: Mapping[str, Tensor]) -> None:
 
 def domain_aucs(scored: pl.DataFrame, head: str = OWN) -> dict[str, float]:
     """AUC of `head` in each domain; NaN where a domain has only one class."""
-    parts = scored.partition_by("domain", maintain_order=True)
-    return {part["domain"][0]: auc(part["label"].to_numpy(), part[head].to_numpy()) for part in parts}
+    found = {}
+    for domain in scored["domain"].unique(maintain_order=True):
+        part = scored.select("label", head).filter(scored["domain"] == domain)  # one domain is in memory twice, not all
+        found[domain] = auc(part["label"].to_numpy(), part[head].to_numpy())
+    return found

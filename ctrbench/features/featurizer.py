@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -42,15 +42,23 @@ class FeatureInfo:
         return [place for place, name in enumerate(self.names) if self.of.get(name, "context") in owners]
 
 
+Slices: TypeAlias = "Callable[[], Iterable[pl.DataFrame]]"
+"""Makes the same rows, slice by slice, whenever it is called."""
+
+
 class Featurizer(Protocol):
     """A view of rows. Fitted on train rows only, pure afterwards."""
 
-    def fit(self, train: pl.DataFrame, items: pl.DataFrame, manifest: Manifest) -> Featurizer:
-        """Learn vocabularies and scales from `train`; returns self."""
+    def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> Featurizer:
+        """Learn vocabularies and scales from `train`, which may be larger than memory; returns self."""
         ...
 
     def __call__(self, rows: pl.DataFrame, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:
-        """Tensors (N, ...) or `Ragged` of N, one entry per row, in order."""
+        """Tensors (N, ...) or `Ragged` of N, one entry per row, in order; int32 reaches the model as int64.
+
+        Rows that are too many for memory come slice by slice, and what is made of them is kept on disk, where it is
+        known by the class and its `state`: let the state hold a version that changes with the result.
+        """
         ...
 
     @property
@@ -68,4 +76,13 @@ class Featurizer(Protocol):
 
     def load_state(self, state: Mapping[str, Any]) -> Featurizer:
         """The inverse of `state`; returns self."""
+        ...
+
+
+@runtime_checkable
+class KeepsFeatures(Protocol):
+    """A featurizer that has a place of its own for what it makes of rows that are too many for memory."""
+
+    def of_slices(self, slices: Slices, items: pl.DataFrame, key: str) -> dict[str, Tensor | Ragged]:
+        """What a call on all slices together would give, mapped into memory; `key` tells the rows from others."""
         ...

@@ -19,14 +19,16 @@ _TITLE = "domain_title"
 _ANSWERS = {"label", TRUE_PROBABILITY}  # a prompt that tells what is to be predicted makes scores worthless
 
 
-def check_prompt(prompt: Prompt, rows: pl.DataFrame, items: pl.DataFrame, name: str | None = None) -> None:
+def check_prompt(
+    prompt: Prompt, rows: pl.DataFrame | pl.LazyFrame, items: pl.DataFrame, name: str | None = None
+) -> None:
     """Raise `ConfigError` for a template that is malformed, or that names what `rows` and `items` do not hold.
 
     A history is made of items, so `history_item` names their columns only. `name`: the prompt's, for the message.
     """
     whose = f"prompt '{name}'" if name else "the prompt"
     of_items = _shown(items)
-    of_rows = of_items | _shown(rows) | {_TITLE} | ({HISTORY} & set(rows.columns))
+    of_rows = of_items | _shown(rows) | {_TITLE} | ({HISTORY} & set(rows.collect_schema()))
     for key, known in (("template", of_rows), ("history_item", of_items)):
         for _, placeholder in _parsed(getattr(prompt, key), f"the {key} of {whose}"):
             if placeholder is not None and placeholder not in known:
@@ -104,6 +106,6 @@ def _parsed(template: str, where: str) -> list[tuple[str, str | None]]:
     return [(literal, name) for literal, name, _, _ in pieces]
 
 
-def _shown(frame: pl.DataFrame) -> set[str]:
+def _shown(frame: pl.DataFrame | pl.LazyFrame) -> set[str]:
     """Columns that a prompt may show: no lists, and nothing of what is to be predicted."""
-    return {name for name, kind in frame.schema.items() if not kind.is_nested()} - _ANSWERS
+    return {name for name, kind in frame.collect_schema().items() if not kind.is_nested()} - _ANSWERS

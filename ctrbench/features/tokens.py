@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ctrbench.data.fingerprint import frames_hash
 from ctrbench.data.resolve import cache_dir
 from ctrbench.data.source import Prompt
 from ctrbench.errors import ConfigError
-from ctrbench.features.encode import Encoder
-from ctrbench.features.featurizer import FeatureInfo
+from ctrbench.features.array_store import Chunk, stored
+from ctrbench.features.encode import Encoded, Encoder
+from ctrbench.features.featurizer import FeatureInfo, Slices
 from ctrbench.features.prompt import check_prompt, has_history
 from ctrbench.features.ragged import Ragged
-from ctrbench.features.token_store import stored
 from ctrbench.registry import suggest
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ctrbench.data.store import Manifest
 
 _CHUNK = 8_192  # rows whose texts and tokens are in memory at a time
-_WAY = 2  # raised when the same rows get other tokens than before
+_WAY = 3  # raised when the same rows get other tokens than before
 
 
 class TextFeaturizer:
@@ -50,7 +52,7 @@ class TextFeaturizer:
         self.dataset = ""
         self.seen = self.shortened = self.cut = 0
 
-    def fit(self, train: pl.DataFrame, items: pl.DataFrame, manifest: Manifest) -> TextFeaturizer:
+    def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> TextFeaturizer:
         """Look the template up; nothing is learned from rows.
 
         Raises `ConfigError` for a template that the columns of `train` and `items` cannot fill, and for a length
@@ -75,13 +77,33 @@ class TextFeaturizer:
 
     def __call__(self, rows: pl.DataFrame, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:
         """Tokens of `rows`, from the cache where they are there."""
+        data = self.dataset or frames_hash({"rows": rows, "items": items})
+        return self._stored(self._key(data, rows["row_id"].to_numpy().tobytes()), lambda: [rows], items)
+
+    def of_slices(self, slices: Slices, items: pl.DataFrame, key: str) -> dict[str, Tensor | Ragged]:
+        """The same for slices of the dataset, of which one is in memory at a time."""
+        return self._stored(self._key(self.dataset, key.encode()), slices, items)
+
+    def _stored(self, key: str, slices: Slices, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:
+        features, counts = stored(cache_dir() / "tokens" / key, lambda: self._chunks(slices, items))
+        self.seen += counts["rows"]
+        self.shortened += counts["shortened"]
+        self.cut += counts["cut"]
+        return features
+
+    def _chunks(self, slices: Slices, items: pl.DataFrame) -> Iterator[Chunk]:
+        """What the rows become, and nothing first, which stands for no rows."""
         encoder = Encoder(self.tokenizer, self._prompt(), self.titles, items, self.max_length)
-        entry = cache_dir() / "tokens" / self._key(rows, items)
-        values, offsets, facts = stored(entry, lambda: map(encoder, rows.iter_slices(_CHUNK)))
-        self.seen += facts.rows
-        self.shortened += facts.shortened
-        self.cut += facts.cut
-        return {"input_ids": Ragged(values, offsets, pad=self.tokenizer.pad_token_id or 0, mask="attention_mask")}
+        yield self._chunk(Encoded(np.empty(0, np.int32), np.empty(0, np.int64), 0, 0))
+        for rows in slices():
+            yield from map(self._chunk, map(encoder, rows.iter_slices(_CHUNK)))
+
+    def _chunk(self, encoded: Encoded) -> Chunk:
+        offsets = torch.from_numpy(np.concatenate([[0], encoded.lengths.cumsum(dtype=np.int64)]))
+        pad = self.tokenizer.pad_token_id or 0
+        tokens = Ragged(torch.from_numpy(encoded.values), offsets, pad=pad, mask="attention_mask")
+        counts = {"rows": len(tokens), "shortened": encoded.shortened, "cut": encoded.cut}
+        return Chunk({"input_ids": tokens}, counts)
 
     @property
     def info(self) -> FeatureInfo:
@@ -115,12 +137,12 @@ class TextFeaturizer:
             raise ConfigError("a TextFeaturizer must be fitted before it is used")
         return self.prompt
 
-    def _key(self, rows: pl.DataFrame, items: pl.DataFrame) -> str:
+    def _key(self, data: str, rows: bytes) -> str:
         """What the tokens depend on; rows of a dataset are known by their ids, others by all that they hold."""
-        data = self.dataset or frames_hash({"rows": rows, "items": items})
-        digest = hashlib.sha256(json.dumps([_WAY, data, self.state()], sort_keys=True).encode())
+        about = [_WAY, data, self.state(), self.tokenizer.pad_token_id]
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         digest.update(self.vocabulary)
-        digest.update(rows["row_id"].to_numpy().data)
+        digest.update(rows)
         return digest.hexdigest()[:32]
 
 

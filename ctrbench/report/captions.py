@@ -11,7 +11,7 @@ from ctrbench.report.scores import Scores
 def caption(scores: Scores) -> list[str]:
     """One statement a line: data, profile, rows, seeds, and what the runs themselves note."""
     plan = scores.plan
-    lines = [_dataset(plan), _profile(plan), _training(plan), *_rows(scores)]
+    lines = [_dataset(plan), *_preparation(plan), _profile(plan), _training(plan), *_rows(scores)]
     if plan.limit is not None:
         lines.append(f"Only the latest {plan.limit:,} rows per domain and split (--limit {plan.limit}).")
     lines += sorted({_sentence(note) for record in scores.records.values() for note in record.notes})
@@ -36,6 +36,21 @@ def _dataset(plan: Plan) -> str:
     data = plan.dataset
     warning = "; synthetic: says nothing about real accuracy" if data.synthetic else ""
     return f"Dataset {data.name} ({data.fingerprint[:12]}){warning}."
+
+
+_SPLITS = {
+    "global_time": "Split: all domains at the same two moments (--global-cutoff); the paper cuts each at its own.",
+    "random": "Split: at random, so that test rows are of all times; the paper splits by time.",
+}
+
+
+def _preparation(plan: Plan) -> list[str]:
+    """What was prepared unlike the paper's data."""
+    data = plan.dataset
+    lines = [] if data.split == "time" else [_SPLITS.get(data.split, f"Split: {data.split}.")]
+    if data.domain_by is not None:
+        lines.append(f"Domains: derived (--domain-by {data.domain_by}), a surrogate for data with domains of its own.")
+    return lines
 
 
 def _profile(plan: Plan) -> str:

@@ -105,7 +105,7 @@ class Subject:
 def fitted(kind: type[CTRModel], settings: Any, fields: Sequence[Field]) -> Featurizer:
     """The model's featurizer, fitted on toy rows with these fields."""
     rows = toy_rows(300).with_columns(_LIKED)
-    return kind.featurizer(settings).fit(rows, toy_items(), toy_manifest(fields=list(fields)))
+    return kind.featurizer(settings).fit(rows.lazy(), toy_items(), toy_manifest(fields=list(fields)))
 
 
 def new_rows() -> pl.DataFrame:

@@ -10,7 +10,8 @@ import polars as pl
 import torch
 
 from ctrbench.data.source import Field, Prompt
-from ctrbench.data.store import FORMAT, Manifest, PreparedDataset, write_dataset
+from ctrbench.data.store import FORMAT, Manifest, PreparedDataset, Step
+from ctrbench.data.writing import write_dataset
 from ctrbench.features.batch import Batch
 from ctrbench.features.featurizer import Featurizer
 from ctrbench.features.loader import Rows
@@ -93,7 +94,8 @@ def write_toy(folder: Path, train: int = 300, other: int = 90, **changes: Any) -
     sizes = {"train": train, "valid": other, "test": other}
     firsts = {"train": 0, "valid": train, "test": train + other}
     splits = {s: toy_rows(n, firsts[s], seed=k).sort("domain", "row_id") for k, (s, n) in enumerate(sizes.items())}
-    write_dataset(folder, toy_items(), splits, toy_manifest(**changes))
+    steps = [Step(name=split, rows=dict(rows.group_by("domain").len().iter_rows())) for split, rows in splits.items()]
+    write_dataset(folder, toy_items(), splits, toy_manifest(**{"steps": steps, **changes}))
     return PreparedDataset.open(folder)
 
 

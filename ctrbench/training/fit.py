@@ -14,7 +14,8 @@ import torch
 from ctrbench.errors import DataError
 from ctrbench.evaluation.score import domain_aucs, score
 from ctrbench.features.batch import Batch
-from ctrbench.features.loader import Rows, batches, prefetch, train_order
+from ctrbench.features.loader import Rows, batches, prefetch
+from ctrbench.features.order import train_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training import checkpoint as store
 from ctrbench.training.config import TrainConfig
@@ -132,17 +133,14 @@ class _Loop:
             return bool(stop), self.saver.due(config.checkpoint_seconds)
 
         result, config = self.result, self.config
-        order = train_order(self.train, config.batch_size, self.seed, result.epoch)
-        done = sum(len(indices) for indices in order[: result.step])
-        parts = [self.team.part(indices) for indices in order]
-        coming = prefetch(batches(self.train, parts, skip=result.step), self.team.device)
+        order = train_order(self.train, config.batch_size, self.seed, result.epoch)[result.step :]
+        coming = prefetch(batches(self.train, map(self.team.part, order)), self.team.device)
         self.model.train()
         start = time.perf_counter()
-        for indices in order[result.step :]:
+        for indices in order:
             loss, (stopping, due) = self.step(coming, self.team.share(indices), asks)
-            done += len(indices)
             result.add_step(loss, len(indices), time.perf_counter() - start)
-            self._tell(loss, done)
+            self._tell(loss)
             if stopping or due:
                 self.saver.save(result, self.best)
             if stopping:
@@ -170,12 +168,12 @@ class _Loop:
             self.saver.save(self.result, self.best)
             raise KeyboardInterrupt
 
-    def _tell(self, loss: float, done: int) -> None:
+    def _tell(self, loss: float) -> None:
         result = self.result
         auc = result.epochs[-1].mean_auc if result.epochs else None
         progress = Progress(
             "train",
-            done,
+            result.train_rows - result.epoch * len(self.train),
             len(self.train),
             epoch=result.epoch + 1,
             epochs=self.config.epochs,

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ctrbench.data.resolve import cache_dir
 from ctrbench.features.batch import Batch
-from ctrbench.features.loader import Rows, eval_order
+from ctrbench.features.loader import Rows
+from ctrbench.features.order import eval_order
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.fixed import FixedStates
 from ctrbench.training.state_store import StateStore

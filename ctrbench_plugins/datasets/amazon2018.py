@@ -10,44 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from ctrbench.api import (
-    DataError,
     DatasetSource,
     Field,
     Problems,
     Prompt,
+    RemoteFile,
     clean_text,
     examples,
-    is_page_code,
     price_text,
     read_price,
-    scan_json_lines,
-    take_good,
+    states_price,
+    was_page_code,
 )
-
-PAPER_CATEGORIES = ("AMAZON_FASHION", "Musical_Instruments", "Gift_Cards", "Digital_Music", "All_Beauty")
-"""The paper's five: three to train on, one to add, one never seen in training."""
-
-META = "meta_"
-_DOMAINS = {"AMAZON_FASHION": "fashion"}
-_ENDINGS = (".json.gz", ".json")
-_REVIEW_KEYS = ("reviewerID", "asin", "overall", "unixReviewTime")
-_META_KEYS = ("asin", "title", "brand", "price")
+from ctrbench_plugins.datasets.amazon_files import META, Category, domain_of, find_categories
+from ctrbench_plugins.datasets.amazon_published import RELEASE_2018, TERMS, remote_files
+from ctrbench_plugins.datasets.amazon_read import products_of_reviews, read_meta, read_reviews
 
 _PROMPT_START = "{domain_title}: The user ID is user_{user_index}, who clicked {history} recently. "
-
-
-class Category(NamedTuple):
-    """One category's files; `meta` is None where it is missing and that is allowed."""
-
-    domain: str
-    reviews: Path
-    meta: Path | None
 
 
 def _split_commas(value: Any) -> Any:
@@ -103,38 +88,24 @@ class Amazon2018(DatasetSource):
         ),
     }
     domain_titles: ClassVar[Mapping[str, str]] = {"fashion": "Amazon Fashion"}
+    domains_option: ClassVar[str | None] = "categories"
+    terms: ClassVar[str] = TERMS
+    citation: ClassVar[str] = (
+        "Ni, Li, McAuley: Justifying Recommendations using Distantly-Labeled Reviews and Fine-Grained Aspects,"
+        " EMNLP 2019"
+    )
+    review_columns: ClassVar[Mapping[str, pl.DataType]] = {}
+    """Further keys of a review that become columns of the interactions, each with its type."""
+
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """Reviews and products of each category, the paper's five unless told otherwise."""
+        options = self.options
+        return remote_files(RELEASE_2018, options.categories, core=options.reviews == "5core", domain_of=domain_of)
 
     def categories(self, root: Path) -> list[Category]:
         """The categories to read, the paper's first and in its order; `DataError` says what is missing."""
-        if not root.is_dir():
-            raise DataError(f"{root} is not a folder: give the one with the Amazon review files as --root")
-        names = self._names(root)
-        chosen = [Category(domain_of(name), self._reviews(root, name), _meta(root, name)) for name in names]
-        for category, name in zip(chosen, names, strict=True):
-            if category.meta is None and self.options.missing_meta == "error":
-                raise DataError(
-                    f"{category.reviews} has no {META}{name}.json.gz beside it: download it, leave the"
-                    " category out (-o categories=…), or add -o missing_meta=allow to go on without titles"
-                )
-        return chosen
-
-    def _names(self, root: Path) -> list[str]:
-        files = (_stem(path) for path in sorted(root.iterdir()))
-        found = {name.removesuffix("_5") for name in files if name and not name.startswith(META)}
-        paper = {name: place for place, name in enumerate(PAPER_CATEGORIES)}
-        names = sorted(found, key=lambda name: (paper.get(name, len(paper)), name))
-        if not names:
-            raise DataError(f"{root} holds no review file: put X.json.gz or X_5.json.gz and meta_X.json.gz there")
-        wanted = self.options.categories
-        for name in wanted or ():
-            if name not in found and name not in map(domain_of, found):
-                known = ", ".join(names)
-                raise DataError(f"{root} has no reviews of category {name!r}: it has {known}")
-        return [name for name in names if wanted is None or name in wanted or domain_of(name) in wanted]
-
-    def _reviews(self, root: Path, name: str) -> Path:
-        order = (name, f"{name}_5") if self.options.reviews == "all" else (f"{name}_5", name)
-        return next(path for path in (_file(root, stem) for stem in order) if path is not None)
+        options = self.options
+        return find_categories(root, options.categories, options.reviews, options.missing_meta)
 
     def inputs(self, root: Path) -> list[Path]:
         """Per category its reviews, then its metadata."""
@@ -142,7 +113,8 @@ class Amazon2018(DatasetSource):
 
     def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
         """Readable reviews; those that are not are left out and counted by reason."""
-        return pl.concat([read_reviews(c, problems) for c in self.categories(root)]).lazy()
+        read = [read_reviews(c, problems, self.review_columns) for c in self.categories(root)]
+        return pl.concat(read).lazy()
 
     def items(self, root: Path, problems: Problems) -> pl.LazyFrame:
         """Products with cleaned `title`, `brand`, `price` (dollars) and `price_text` (`9.99$`).
@@ -157,76 +129,23 @@ class Amazon2018(DatasetSource):
 
     def _products(self, category: Category, problems: Problems) -> pl.DataFrame:
         if category.meta is None:
-            return _products_of_reviews(category, problems)
-        raw = read_meta(category.meta, category.domain, problems)
+            products, name = products_of_reviews(category), category.reviews.name
+            reason = f"product without metadata ({name} has no {META} file): title, brand, price unknown"
+            _note(problems, category, reason, products, pl.col("item"))
+            return products
+        raw = read_meta(category, problems)
         rule: Literal["midpoint", "plain"] = "midpoint" if self.options.price == "midpoint" else "plain"
-        price = raw.select(read_price(pl.col("price"), rule)).to_series()
-        for column, reason, at in (
-            ("title", "title holds page code: unknown", is_page_code(pl.col("title"))),
-            ("price", "price is not readable: unknown", (pl.col("price") != "") & price.is_null()),
-        ):
-            dirty = raw.filter(at)
-            told = examples(dirty, pl.col(column))
-            problems.add(reason, dirty.height, domain=category.domain, examples=told, error=False, table="items")
-        return raw.with_columns(clean_text(raw["title"]), clean_text(raw["brand"]), price)
+        clean = raw.with_columns(clean_text(raw["title"]), clean_text(raw["brand"]), read_price(pl.col("price"), rule))
+        for column in ("title", "brand"):
+            code = raw.filter(was_page_code(raw[column], clean[column]))
+            _note(problems, category, f"{column} holds page code: unknown", code, pl.col(column))
+        price, unread = pl.col("price"), clean["price"].is_null()
+        _note(problems, category, "price is not readable: unknown", raw.filter(unread & states_price(price)), price)
+        lowest = raw.filter(~unread & price.str.contains("(?i)from"))
+        _note(problems, category, "price is the lowest of several ('from'): taken as the price", lowest, price)
+        return clean
 
 
-def read_reviews(category: Category, problems: Problems) -> pl.DataFrame:
-    """Rows `domain, user, item, time, rating` of one review file."""
-    rows = scan_json_lines(category.reviews, _REVIEW_KEYS).select(
-        pl.lit(category.domain).alias("domain"),
-        pl.col("reviewerID").str.strip_chars().alias("user"),
-        pl.col("asin").str.strip_chars().alias("item"),
-        pl.col("unixReviewTime").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).alias("time"),
-        pl.col("overall").cast(pl.Float64, strict=False).alias("rating"),
-        "_file",
-        "_line",
-        "_text",
-    )
-    checks = {
-        "row without reviewerID": pl.col("user").is_null() | (pl.col("user") == ""),
-        "row without asin": pl.col("item").is_null() | (pl.col("item") == ""),
-        "rating is not a number from 1 to 5": ~pl.col("rating").is_between(1, 5),
-        "unixReviewTime is not a number of seconds": pl.col("time").is_null(),
-    }
-    return take_good(category.reviews, rows, checks, problems, json=True)
-
-
-def read_meta(path: Path, domain: str, problems: Problems) -> pl.DataFrame:
-    """Rows `item, title, brand, price` of one metadata file, as they stand there."""
-    rows = scan_json_lines(path, _META_KEYS).with_columns(pl.col("asin").str.strip_chars())
-    checks = {"product without asin": pl.col("asin").is_null() | (pl.col("asin") == "")}
-    products = take_good(path, rows, checks, problems, domain=domain, table="items", json=True)
-    return products.rename({"asin": "item"})
-
-
-def _products_of_reviews(category: Category, problems: Problems) -> pl.DataFrame:
-    reviews = read_reviews(category, Problems())  # its bad rows are reported where interactions are read
-    products = reviews.select("_file", "_line", "item").unique("item", keep="first", maintain_order=True)
-    problems.add(
-        f"product without metadata ({category.reviews.name} has no {META} file): title, brand, price unknown",
-        products.height,
-        domain=category.domain,
-        examples=examples(products, pl.col("item")),
-        error=False,
-        table="items",
-    )
-    missing = {"title": pl.String, "brand": pl.String, "price": pl.Float64}
-    return products.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in missing.items())
-
-
-def domain_of(category: str) -> str:
-    """A category's domain: `AMAZON_FASHION` is `fashion`, any other its name in lower case."""
-    return _DOMAINS.get(category, category.lower())
-
-
-def _stem(path: Path) -> str | None:
-    return next((path.name.removesuffix(end) for end in _ENDINGS if path.name.endswith(end)), None)
-
-
-def _file(root: Path, stem: str) -> Path | None:
-    return next((path for end in _ENDINGS if (path := root / (stem + end)).is_file()), None)
-
-
-def _meta(root: Path, name: str) -> Path | None:
-    return _file(root, META + name)
+def _note(problems: Problems, category: Category, reason: str, products: pl.DataFrame, shown: pl.Expr) -> None:
+    told = examples(products, shown)
+    problems.add(reason, products.height, domain=category.domain, examples=told, error=False, table="items")

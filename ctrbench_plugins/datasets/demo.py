@@ -20,21 +20,23 @@ The process, for user u and item i of domain d (`demo_process`; the words are in
   two and a half per user over all domains. The day, in 2012-2018, is independent of all else, so that later
   rows are like earlier ones.
 
-`true_probability.csv.gz` holds p of every review. It becomes the column `true_probability`, which no model
-sees and from which reports compute the oracle's AUC, about 0.82: the best that any model can reach.
+Each review holds its p, as a key that published reviews have not. It becomes the column `true_probability`, which
+is none of the fields that models are given, and from which reports compute the oracle's AUC, about 0.82: the best
+that any model can reach.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import polars as pl
 from pydantic import Field as Limit
 
-from ctrbench.api import DataError, OutputError, Problems
+from ctrbench.api import DataError, OutputError, RemoteFile
 from ctrbench_plugins.datasets.amazon2018 import Amazon2018
-from ctrbench_plugins.datasets.demo_raw import SIDE_COLUMNS, SIDE_FILE, raw_files, write_raw
+from ctrbench_plugins.datasets.demo_raw import Shape, raw_files, write_raw
 
 STAMP = "demo.txt"
 """Marks a folder as the demo's own, and says with which options it was written."""
@@ -46,22 +48,32 @@ class Demo(Amazon2018):
     class Options(Amazon2018.Options):
         """How much of it.
 
-        scale: 1 is about 8,100 reviews, 560 the paper's size; any size streams through little memory.
+        scale: 1 is about 8,000 reviews, 560 the paper's 4.5 million; any size streams through little memory.
+        shape: `demo` has domains of sizes that suit a small scale, about three reviews per product, and short
+          texts. `paper` has the paper's proportions (Table II): at scale 560 its samples and products of each
+          domain, and texts as long as published ones, which is what reading costs.
         seed: another seed is another draw of everything but the words and their effects.
         """
 
         scale: float = Limit(1.0, gt=0, le=100_000)
+        shape: Shape = "demo"
         seed: int = Limit(0, ge=0, lt=2**63)
 
     options: Options
 
+    review_columns: ClassVar[Mapping[str, pl.DataType]] = {"true_probability": pl.Float64()}
     synthetic: ClassVar[bool] = True
     automatic: ClassVar[bool] = True
+
+    def remote_files(self) -> tuple[RemoteFile, ...]:
+        """None: it makes its files."""
+        return ()
 
     def download(self, root: Path) -> None:
         """Write the raw files; does nothing where they are. Refuses a folder with files of another origin."""
         stamp = root / STAMP
-        asked = f"ctrbench demo, version {self.version}, scale {self.options.scale!r}, seed {self.options.seed}\n"
+        scale, shape, seed = self.options.scale, self.options.shape, self.options.seed
+        asked = f"ctrbench demo, version {self.version}, shape {shape}, scale {scale!r}, seed {seed}\n"
         present = [name for name in raw_files() if (root / name).exists()]
         if present and not stamp.exists():
             raise DataError(f"{root / present[0]} was not written by the demo: choose an empty folder for it")
@@ -70,23 +82,7 @@ class Demo(Amazon2018):
         try:
             root.mkdir(parents=True, exist_ok=True)
             stamp.write_text("unfinished\n")
-            write_raw(root, self.options.scale, self.options.seed)
+            write_raw(root, scale, seed, shape)
             stamp.write_text(asked)
         except OSError as error:
             raise OutputError(f"{root} cannot be written ({error.strerror}): choose another folder") from error
-
-    def inputs(self, root: Path) -> list[Path]:
-        """Amazon's files, then the side file."""
-        side = root / SIDE_FILE
-        if not side.is_file():
-            raise DataError(f"{root} has no {SIDE_FILE}: let the demo write its files there first")
-        return [*super().inputs(root), side]
-
-    def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
-        """Reviews, each with its `true_probability`, which depends on user and item alone."""
-        reviews = super().interactions(root, problems)
-        names = dict(zip(SIDE_COLUMNS, ("user", "item", "time", "true_probability"), strict=True))
-        types = (pl.String, pl.String, pl.Int64, pl.Float64)
-        truth = pl.scan_csv(root / SIDE_FILE, schema=dict(zip(SIDE_COLUMNS, types, strict=True))).rename(names)
-        keys = ["user", "item", "time"]
-        return reviews.join(truth.unique(keys), on=keys, how="left", maintain_order="left")

@@ -4,50 +4,41 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from ctrbench_plugins.datasets.demo_process import Domain, Ints, choice, draw, normal, uniform
-from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, REVIEWERS, SUMMARIES
+from ctrbench_plugins.datasets.demo_ids import asins, reviewer_ids
+from ctrbench_plugins.datasets.demo_process import Domain, Ints, choice, normal, uniform
+from ctrbench_plugins.datasets.demo_text import texts
+from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, PAPER_DOMAINS, REVIEWERS, SUMMARIES
 
 CHUNK = 50_000
 """Rows made at a time; it changes no byte of what is written."""
-SIDE_FILE = "true_probability.csv.gz"
-SIDE_COLUMNS = ("reviewerID", "asin", "unixReviewTime", "true_probability")
+Shape = Literal["demo", "paper"]
 
-_DIGITS = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8)
 _SECONDS = 86_400
 
 
 def raw_files() -> list[str]:
     """The names of all files that `write_raw` writes."""
-    names = (name for words in DOMAINS for name in (words.file, f"meta_{words.file}"))
-    return [*(f"{name}.json.gz" for name in names), SIDE_FILE]
+    return [f"{name}.json.gz" for words in DOMAINS for name in (words.file, f"meta_{words.file}")]
 
 
-def write_raw(root: Path, scale: float, seed: int, chunk: int = CHUNK) -> None:
-    """Write each domain's reviews and metadata, and the side file with every review's true probability."""
-    with _gzip_file(root / SIDE_FILE) as side:
-        side.write((",".join(SIDE_COLUMNS) + "\n").encode())
-        for words in DOMAINS:
-            domain = Domain(words, scale, seed)
-            with ExitStack() as stack:
-                reviews, meta = (
-                    stack.enter_context(_gzip_file(root / f"{name}.json.gz"))
-                    for name in (words.file, f"meta_{words.file}")
-                )
-                for rows in _chunks(domain.rows, chunk):
-                    made = reviews_frame(domain, rows)
-                    reviews.write(made.drop("true_probability").write_ndjson().encode())
-                    line = made.select(SIDE_COLUMNS)
-                    side.write(line.write_csv(include_header=False, float_precision=6).encode())
-                for items in _chunks(domain.pool, chunk):
-                    meta.write(meta_lines(domain, items))
+def write_raw(root: Path, scale: float, seed: int, shape: Shape = "demo", chunk: int = CHUNK) -> None:
+    """Write each domain's reviews and metadata."""
+    for words in DOMAINS if shape == "demo" else PAPER_DOMAINS:
+        domain = Domain(words, scale, seed)
+        with _gzip_file(root / f"{words.file}.json.gz") as reviews:
+            for rows in _chunks(domain.rows, chunk):
+                made = reviews_frame(domain, rows)
+                reviews.write(_lines(made if shape == "demo" else with_weight(domain, rows, made)))
+        with _gzip_file(root / f"meta_{words.file}.json.gz") as meta:
+            for items in _chunks(domain.pool, chunk):
+                meta.write(meta_lines(domain, items, shape))
 
 
 def reviews_frame(domain: Domain, rows: Ints) -> pl.DataFrame:
@@ -79,9 +70,36 @@ def reviews_frame(domain: Domain, rows: Ints) -> pl.DataFrame:
     )
 
 
-def meta_lines(domain: Domain, items: Ints) -> bytes:
+def with_weight(domain: Domain, rows: Ints, reviews: pl.DataFrame) -> pl.DataFrame:
+    """Reviews as heavy as published ones: long texts, and `vote` and `style` where a review has them, or null."""
+    seed, name = domain.seed, domain.words.name
+    votes = 2 + np.floor(np.exp(1.5 * normal(seed, f"{name}/votes", rows))).astype(np.int64)
+    notes = _pick(domain.words.notes, choice(seed, f"{name}/style", rows, len(domain.words.notes)))
+    has_votes = pl.Series(uniform(seed, f"{name}/has votes", rows) < 0.1)
+    has_style = pl.Series(uniform(seed, f"{name}/has style", rows) < 0.5)
+    return reviews.with_columns(
+        texts(seed, f"{name}/review", rows).alias("reviewText"),
+        pl.when(has_votes).then(pl.Series(votes).cast(pl.String)).alias("vote"),
+        pl.when(has_style).then(pl.struct((" " + notes).alias("Style:"))).alias("style"),
+    )
+
+
+def _lines(frame: pl.DataFrame) -> bytes:
+    """JSON lines, each without the keys that it has no value for."""
+    lines = frame.write_ndjson()
+    for key in (name for name, column in frame.to_dict().items() if column.has_nulls()):
+        lines = lines.replace(f',"{key}":null', "")
+    return lines.encode()
+
+
+def meta_lines(domain: Domain, items: Ints, shape: Shape = "demo") -> bytes:
     """JSON lines with Amazon's keys; as there, `rank` is a text for some products and a list for others."""
     frame = _products(domain, items)
+    if shape == "paper":
+        long = (texts(domain.seed, f"{domain.words.name}/{part}", items) for part in ("description", "feature"))
+        frame = frame.with_columns(
+            pl.concat_list(text).alias(key) for key, text in zip(("description", "feature"), long, strict=True)
+        )
     keys = pl.exclude("rank", "rank_is_list")
     as_text = pl.struct(keys, pl.format("{} (", "rank").alias("rank")).struct.json_encode()
     as_list = pl.struct(keys, pl.concat_list(pl.format(">#{} (", "rank")).alias("rank")).struct.json_encode()
@@ -160,26 +178,6 @@ def titles(domain: Domain, items: Ints) -> pl.Series:
         .otherwise(pl.format("{} {} - {}", "one", "noun", "two"))
         .alias("title")
     ).to_series()
-
-
-def reviewer_ids(seed: int, users: Ints) -> pl.Series:
-    """One id per user: distinct users have distinct 64 bits."""
-    return _base36("A", draw(seed, "reviewerID", users), 13)
-
-
-def asins(domain: Domain, items: Ints) -> pl.Series:
-    """One id per item and domain: an odd step through the 46-bit numbers, which meets none twice."""
-    numbers = (items + (DOMAINS.index(domain.words) << 40)).astype(np.uint64)
-    start = draw(domain.seed, "asin", np.zeros(1, dtype=np.int64))
-    return _base36("B", (numbers * np.uint64(0x9E3779B97F4A7C15) + start) % np.uint64(2**46), 9)
-
-
-def _base36(prefix: str, numbers: npt.NDArray[np.uint64], width: int) -> pl.Series:
-    text = np.full((len(numbers), width + 1), ord(prefix), dtype=np.uint8)
-    for place in range(width, 0, -1):
-        numbers, digit = np.divmod(numbers, np.uint64(36))
-        text[:, place] = _DIGITS[digit]
-    return pl.Series(text.view(f"S{width + 1}").ravel()).cast(pl.String)
 
 
 def _pick(texts: tuple[str, ...], numbers: Ints) -> pl.Series:

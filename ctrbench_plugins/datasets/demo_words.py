@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class DomainWords:
     name: str
     file: str
     title: str
-    rows: int
+    rows: float
     bias: float
     """The logit of a row whose attributes, brand and user are neutral."""
     wordings: tuple[int, ...]
@@ -54,7 +55,8 @@ class DomainWords:
     """Rows per item of the catalogue; some items get none, so a reviewed item has about three."""
 
 
-def _words(text: str) -> tuple[str, ...]:
+def split_words(text: str) -> tuple[str, ...]:
+    """From a comma-separated list."""
     return tuple(part.strip() for part in text.split(","))
 
 
@@ -68,13 +70,13 @@ DOMAINS: tuple[DomainWords, ...] = (
         rows=2_500,
         bias=0.9,
         wordings=(0, 1, 2),
-        nouns=_words(
+        nouns=split_words(
             "Boots, Sneakers, Sandals, T-Shirt, Hoodie, Dress, Skirt, Jeans, Jacket, Scarf, Socks, Belt, "
             "Hat, Gloves, Sunglasses, Handbag, Backpack, Necklace, Earrings, Watch, Sweater, Shorts, "
             "Wallet, Pajamas"
         ),
-        notes=_words(_COLOURS + ", Size 7, Size 9, Small, Medium, Large, XL, 2 Pack, 3 Pack"),
-        brands=_words(
+        notes=split_words(_COLOURS + ", Size 7, Size 9, Small, Medium, Large, XL, 2 Pack, 3 Pack"),
+        brands=split_words(
             "Alderway, Bramfield, Corvane, Dunmere, Elstone, Fenwick, Garlanda, Hartwell, Isolde, "
             "Jorvik, Kestrel, Larkspur, Montclare, Nordhaven, Oakhurst, Palomar, Quillon, Rosemoor, "
             "Silverton, Tamsin, Umberly, Valmont, Westbrook, Yarrow, Zephyrine"
@@ -88,13 +90,13 @@ DOMAINS: tuple[DomainWords, ...] = (
         rows=2_500,
         bias=0.9,
         wordings=(1, 2, 3),
-        nouns=_words(
+        nouns=split_words(
             "Guitar, Guitar Strap, Guitar Picks, Ukulele, Violin, Violin Bow, Drum Sticks, Snare Drum, "
             "Cymbal, Keyboard, Piano Bench, Harmonica, Flute, Recorder, Trumpet, Saxophone Reeds, "
             "Microphone, Tambourine, Banjo, Capo, Metronome, Music Stand, Bass Strings, Kazoo"
         ),
-        notes=_words(_COLOURS + ", 12 ct, 5A, 4/4, Key of C, 41 Inch, 10 ft, 6 Pack, Set of 3"),
-        brands=_words(
+        notes=split_words(_COLOURS + ", 12 ct, 5A, 4/4, Key of C, 41 Inch, 10 ft, 6 Pack, Set of 3"),
+        brands=split_words(
             "Arpeggia, Bellmont, Cadenza, Drumlin, Echowood, Fretline, Grandison, Halcyon, Intona, "
             "Jubal, Kordal, Lyrebird, Maestri, Novatone, Octavio, Pizzicato, Quaver, Resona, Strumwell, "
             "Timbre, Unison, Vibrato, Woodwind Works, Xylo, Zither"
@@ -108,13 +110,13 @@ DOMAINS: tuple[DomainWords, ...] = (
         rows=900,
         bias=0.9,
         wordings=(0, 3, 4),
-        nouns=_words(
+        nouns=split_words(
             "Gift Card, eGift Card, Gift Voucher, Greeting Card, Gift Card in a Tin, Gift Box, "
             "Gift Certificate, Restaurant Gift Card, Coffee Gift Card, Movie Gift Card, "
             "Bookstore Gift Card, Spa Gift Card"
         ),
-        notes=_words("$10, $15, $20, $25, $40, $50, $75, $100, Pack of 3, Pack of 10, by Email, by Mail"),
-        brands=_words(
+        notes=split_words("$10, $15, $20, $25, $40, $50, $75, $100, Pack of 3, Pack of 10, by Email, by Mail"),
+        brands=split_words(
             "Applegrove, Bistro Nine, Cinema Palace, Daily Roast, Eatwell, Fuelstop, Gamehaven, "
             "Homeport, Inkwell, Java Lane, Kitchenette, Lumiere, Marketside, Noodle House, Outfitters, "
             "Pizza Plaza, Quickbite, Readmore, Spa Serena, Tacoria, Urban Grill, Voyager, Wellspring, "
@@ -130,13 +132,13 @@ DOMAINS: tuple[DomainWords, ...] = (
         rows=1_200,
         bias=0.9,
         wordings=(2, 4, 5),
-        nouns=_words(
+        nouns=split_words(
             "Songs, Album, Piano Pieces, Guitar Ballads, Dance Mix, Symphony, Soundtrack, Jazz Session, "
             "Live Concert, Anthems, Choir Recordings, Hip Hop Tracks, Country Songs, Folk Tunes, "
             "Rock Album, Singles Collection"
         ),
-        notes=_words("Vol. 1, Vol. 2, Vol. 3, Disc 2, 1998, 2004, 2011, Remastered, Mono, Part 2, 20 Tracks"),
-        brands=_words(
+        notes=split_words("Vol. 1, Vol. 2, Vol. 3, Disc 2, 1998, 2004, 2011, Remastered, Mono, Part 2, 20 Tracks"),
+        brands=split_words(
             "Amber Choir, Blue Lantern, Cass Miller, Delta Kings, Ember Lane, Foxglove, Grey Harbor, "
             "Hollow Pines, Iris Vale, June Carver, Kite Club, Lowlands, Mira Sol, Night Ferry, "
             "Old Quarry, Paper Moons, Quiet Engines, Ruby Stone, Saltmarsh, Tin Parade, Upper Deck, "
@@ -151,13 +153,13 @@ DOMAINS: tuple[DomainWords, ...] = (
         rows=1_000,
         bias=0.9,
         wordings=(1, 3, 5),
-        nouns=_words(
+        nouns=split_words(
             "Shampoo, Conditioner, Lipstick, Nail Polish, Hair Brush, Face Mask, Hand Cream, "
             "Body Lotion, Perfume, Bath Bombs, Soap Bar, Eye Shadow, Makeup Bag, Razor, Hair Clips, "
             "Lip Balm, Mirror, Sunscreen, Mascara"
         ),
-        notes=_words("2 oz, 8 oz, 12 oz, 100 ml, Rose, Lavender, Vanilla, Shade 3, Shade 12, 2 Pack, 4 Count"),
-        brands=_words(
+        notes=split_words("2 oz, 8 oz, 12 oz, 100 ml, Rose, Lavender, Vanilla, Shade 3, Shade 12, 2 Pack, 4 Count"),
+        brands=split_words(
             "Aurelle, Belisse, Clarity Lab, Dewdrop, Evanna, Fleurette, Glowell, Honeydew, Ivory Lane, "
             "Jasmin, Kindra, Lumi, Mirabel, Nuvessa, Olivine, Petalia, Quenza, Rosalind, Sorella, Tulip, "
             "Unna, Verbena, Willa, Yves Marin, Zinnia"
@@ -165,6 +167,23 @@ DOMAINS: tuple[DomainWords, ...] = (
         price=14.0,
     ),
 )
+
+PAPER_SIZES: Mapping[str, tuple[int, int]] = {
+    "fashion": (883_636, 186_189),
+    "musical_instruments": (1_512_530, 112_132),
+    "gift_cards": (147_194, 1_547),
+    "digital_music": (1_584_082, 66_010),
+    "all_beauty": (371_345, 32_486),
+}
+"""Samples and products in the paper's Table II."""
+PAPER_SCALE = 560
+"""The scale at which the shape `paper` has them."""
+
+PAPER_DOMAINS: tuple[DomainWords, ...] = tuple(
+    replace(words, rows=samples / PAPER_SCALE, rows_per_item=samples / products)
+    for words, (samples, products) in ((words, PAPER_SIZES[words.name]) for words in DOMAINS)
+)
+"""The same domains with the paper's proportions."""
 
 SUMMARIES: tuple[tuple[str, str, str], ...] = (
     ("One Star", "Very disappointed", "Waste of money"),
@@ -175,6 +194,6 @@ SUMMARIES: tuple[tuple[str, str, str], ...] = (
 )
 """What heads a review of 1, 2, … 5 stars; no model reads it."""
 
-REVIEWERS: tuple[str, ...] = _words(
+REVIEWERS: tuple[str, ...] = split_words(
     "Amazon Customer, Kindle Customer, Bea, Chris, Dana, Eli, Fay, Gus, Hana, Ivan, Jo, Kim, Lee, Mia, Noor"
 )

@@ -65,8 +65,8 @@ def test_options_go_to_source_and_preparation(root: Path) -> None:
     ("option", "says"),
     [
         ("windw=2", "Did you mean 'window'"),
-        ("window=-1", "window in -o: input should be .* not -1"),
-        ("valid=0.5", r"leave no test rows \(in -o\)"),
+        ("window=-1", "window in the options of the preparation: input should be .* not -1"),
+        ("valid=0.5", r"leave no test rows \(in the options of the preparation\)"),
         ("price=x", "price in the options of dataset 'amazon2018'"),
     ],
 )

@@ -48,7 +48,7 @@ def test_text_is_what_a_reader_sees(raw: str | None, text: str | None) -> None:
         (None, None, None),
         (".a-box-inner{width:10px}", None, None),
         ('<div class="a-section">$9.99</div>', None, None),
-        ("from $10", None, None),
+        ("from $10", 10.0, None),
     ],
 )
 def test_prices(raw: str | None, price: float | None, plain: float | None) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctrbench.data.describe import Section, describe
+from ctrbench.data.prepare import prepare
+from ctrbench.data.resolve import load_source
 from ctrbench.errors import DataError
 
 from .conftest import Prepare, Row
@@ -26,14 +29,11 @@ def test_sizes_are_those_of_table_ii(prepared: Prepare) -> None:
 
 def test_steps_tell_what_each_left_out(prepared: Prepare) -> None:
     found = sections(prepared, [*ROWS, ROWS[0]])["Rows after each step"]
-    assert [(row[0], row[-2], row[-1]) for row in found.rows] == [
-        ("read", 11, None),
-        ("well-formed", 11, 0),
-        ("item known", 11, 0),
-        ("repeats dropped", 10, 1),
-        ("train", 8, None),
-        ("valid", 1, None),
-        ("test", 1, None),
+    assert found.columns == ["domain", "read", "well-formed", "item known", "repeats dropped", "train", "valid", "test"]
+    assert found.rows == [
+        ["a", 11, 11, 11, 10, 8, 1, 1],
+        ["all", 11, 11, 11, 10, 8, 1, 1],
+        ["left out", None, 0, 0, 1, None, None, None],
     ]
 
 
@@ -50,7 +50,7 @@ def test_shares_of_unseen_users_and_items(prepared: Prepare) -> None:
 
 
 def test_histories_and_warnings(prepared: Prepare) -> None:
-    rows: list[Row] = [("a", "u", "i1", 1, 5.0), ("a", "u", "i2", 2, 5.0), ("a", "u", "i1", 3, 5.0)]
+    rows: list[Row] = [("a", "u", "i1", 1, 5.0), ("a", "u", "i2", 2, 5.0), ("a", "u", "i1", 3, 1.0)]
     found = sections(prepared, [*rows, rows[0]])
     assert found["Histories"].rows == [["a", 1.0, 2, 1 / 3, 1 / 3]]
     assert [row[:3] + row[4:] for row in found["Warnings"].rows] == [
@@ -64,18 +64,31 @@ def test_a_domain_that_cleaning_emptied_has_no_rows(prepared: Prepare) -> None:
     found = {section.title.split(" (")[0]: section.rows for section in describe(data).sections}
     assert found["Sizes"][1] == ["b", 0, 0, 0, None]
     assert found["Histories"][1] == ["b", None, None, None, None]
-    assert [row[:3] for row in found["Rows after each step"]][:3] == [
-        ["read", 10, 1],
-        ["well-formed", 10, 1],
-        ["item known", 10, 0],
-    ]
+    assert [row[:4] for row in found["Rows after each step"]][:2] == [["a", 10, 10, 10], ["b", 1, 1, 0]]
 
 
 def test_rows_without_a_domain_were_read_too(prepared: Prepare) -> None:
     nowhere: Any = (None, "u0", "i0", 3, 5.0)
     found = sections(prepared, [*ROWS, nowhere])["Rows after each step"]
-    assert found.columns == ["step", "a", "in no domain", "all", "left out"]
-    assert found.rows[:2] == [["read", 10, 1, 11, None], ["well-formed", 10, 0, 10, 1]]
+    assert [row[:3] for row in found.rows] == [
+        ["a", 10, 10],
+        ["in no domain", 1, 0],
+        ["all", 11, 10],
+        ["left out", None, 1],
+    ]
+
+
+def test_options_that_differ_from_the_defaults_are_named(prepared: Prepare) -> None:
+    """Of a source that is not installed every option is named: its defaults are not known."""
+    assert describe(prepared(ROWS)).unusual == {}
+    assert describe(prepared(ROWS, split="random", split_seed=3)).unusual == {"split": "random", "split_seed": 3}
+
+
+def test_a_source_that_is_installed_has_its_own_defaults(tmp_path: Path) -> None:
+    source = load_source("demo", {"scale": 0.1})
+    source.download(tmp_path / "raw")
+    data = prepare(source, tmp_path / "raw", tmp_path / "out", source_name="demo")
+    assert describe(data).unusual == {"scale": 0.1}
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet", None])

@@ -83,8 +83,8 @@ def test_with_a_split_by_time_histories_hold_what_is_known_by_then(prepared: Pre
 def test_of_a_row_in_two_domains_the_one_in_train_may_be_shown(prepared: Prepare) -> None:
     """The same purchase, in train of one domain and in test of the other, is known from train."""
     twice: list[Row] = [(domain, "u", f"i{n}", n, 5.0) for n in range(40) for domain in "ab"]
-    data = prepared(twice, split="random", window=100)
-    train = {(time, item) for time, item in data.rows("train").select("time", "item").iter_rows()}
+    data = prepared([*twice, ("a", "v", "i0", -1, 1.0)], split="random", window=100)
+    train = {(time, item) for time, item in data.rows("train").filter(label=1).select("time", "item").iter_rows()}
     for row in all_rows(data).iter_rows(named=True):
         assert row["history"] == [item for time, item in sorted(train) if time < row["time"]]
 
@@ -191,14 +191,15 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.parametrize("step", ["write_tables", "write_manifest"])
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, DataError, MemoryError])
 def test_a_preparation_that_dies_leaves_nothing(
-    raw: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+    raw: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException], step: str
 ) -> None:
-    def die(*args: object) -> None:
+    def die(*args: object, **options: object) -> None:
         raise fault("in the middle")
 
-    monkeypatch.setattr(module, "write_dataset", die)
+    monkeypatch.setattr(module, step, die)
     with pytest.raises(fault):
         prepare(FrameSource(ROWS), raw, raw.parent / "out", source_name="frames")
     assert names(raw.parent) == ["raw"]
@@ -218,7 +219,7 @@ def test_what_a_killed_process_left_is_cleared_away(raw: Path, name: str) -> Non
 def test_the_same_again_is_already_prepared(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = raw.parent / "out"
     prepare(FrameSource(ROWS), raw, out, source_name="frames")
-    monkeypatch.setattr(module, "write_dataset", lambda *args: pytest.fail("prepared twice"))
+    monkeypatch.setattr(module, "write_tables", lambda *args, **options: pytest.fail("prepared twice"))
     told: list[str] = []
     prepare(FrameSource(ROWS), raw, out, source_name="frames", progress=told.append)
     assert told[-1].startswith("already prepared")
@@ -261,7 +262,7 @@ def test_no_usable_row_is_an_error(raw: Path) -> None:
 
 
 def test_an_empty_split_is_noted(prepared: Prepare) -> None:
-    reasons = [problem.reason for problem in prepared(ROWS[:2]).manifest.problems]
+    reasons = [problem.reason for problem in prepared(ROWS[2:4]).manifest.problems]
     assert reasons == ["no rows in the split 'valid'"]
 
 

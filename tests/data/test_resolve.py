@@ -13,7 +13,7 @@ from ctrbench.errors import ConfigError, CtrbenchError, DataError
 
 from .conftest import FrameSource, Prepare
 
-ROWS = [("a", f"u{n}", "i", n, 5.0) for n in range(10)]
+ROWS = [("a", f"u{n}", "i", n, 5.0 - n % 2 * 4) for n in range(10)]
 
 
 class Automatic(FrameSource):

@@ -9,18 +9,17 @@ import torch
 from ctrbench.errors import DataError
 from ctrbench.features.ids import IdFeaturizer
 from ctrbench.features.ragged import Ragged
-from tests.toys import FIELDS, toy_items, toy_manifest, toy_rows
+from tests.toys import FIELDS, toy_items, toy_manifest, toy_rows, view
 
 
 @pytest.fixture
 def fitted() -> IdFeaturizer:
-    return IdFeaturizer().fit(toy_rows(300), toy_items(), toy_manifest())
+    return IdFeaturizer().fit(toy_rows(300).lazy(), toy_items(), toy_manifest())
 
 
 def test_each_value_of_each_field_has_a_row_of_its_own(fitted):
     rows = toy_rows(300)
     ids = fitted(rows, toy_items())["ids"]
-    assert ids.dtype == torch.int64
     joined = rows.join(toy_items(), on="item", how="left", maintain_order="left")
     seen: dict[int, tuple[str, str | None]] = {}
     for column, name in enumerate(fitted.info.ids):
@@ -28,6 +27,11 @@ def test_each_value_of_each_field_has_a_row_of_its_own(fitted):
             assert seen.setdefault(index, (name, value)) == (name, value)
             assert index not in (0, *fitted.info.unseen)
     assert max(seen) == fitted.info.vocabulary - 1
+
+
+def test_ids_are_int64_in_batches(fitted):
+    batch = view(fitted, toy_rows(20)).batch(torch.arange(4))
+    assert (batch.x["ids"].dtype, batch.x["history"].dtype) == (torch.int64, torch.int64)
 
 
 def test_an_unseen_id_is_its_fields_unseen_row(fitted):
@@ -82,7 +86,7 @@ def test_state_survives_json(fitted):
 def test_ids_beyond_float32_stay_apart():
     big = [str(2**24), str(2**24 + 1)]
     rows = toy_rows(2).with_columns(user=pl.Series(big))
-    featurizer = IdFeaturizer().fit(rows, toy_items(), toy_manifest())
+    featurizer = IdFeaturizer().fit(rows.lazy(), toy_items(), toy_manifest())
     column = featurizer.info.ids.index("user")
     assert len(set(featurizer(rows, toy_items())["ids"][:, column].tolist())) == 2
 
@@ -90,4 +94,4 @@ def test_ids_beyond_float32_stay_apart():
 def test_a_field_without_a_column_is_named():
     manifest = toy_manifest(fields=[*FIELDS, FIELDS[0].model_copy(update={"name": "colour"})])
     with pytest.raises(DataError, match="'colour'"):
-        IdFeaturizer().fit(toy_rows(5), toy_items(), manifest)
+        IdFeaturizer().fit(toy_rows(5).lazy(), toy_items(), manifest)

@@ -29,7 +29,7 @@ def rendered(monkeypatch):
 
 def featurizer(tokenizer=None, **options) -> TextFeaturizer:
     made = TextFeaturizer(tokenizer or load_tokenizer("tiny-bert"), **options)
-    return made.fit(toy_rows(5), toy_items(), toy_manifest())
+    return made.fit(toy_rows(5).lazy(), toy_items(), toy_manifest())
 
 
 def changed(change):
@@ -81,7 +81,7 @@ def test_a_split_without_rows_has_no_tokens(cache):
 def test_a_tokenizer_that_was_used_before_finds_the_same_entry(cache):
     tokenizer = load_tokenizer("tiny-bert")
     for _ in range(2):
-        made = TextFeaturizer(tokenizer, max_length=20).fit(toy_rows(5), toy_items(), toy_manifest())
+        made = TextFeaturizer(tokenizer, max_length=20).fit(toy_rows(5).lazy(), toy_items(), toy_manifest())
         made(toy_rows(20), toy_items())
     assert entries(cache) == 1
 
@@ -94,7 +94,7 @@ def test_a_tokenizer_that_was_used_before_finds_the_same_entry(cache):
         lambda: featurizer(tokenizer=changed(lambda tokenizer: setattr(tokenizer, "truncation_side", "right"))),
         lambda: featurizer(prompt=PROMPT.model_copy(update={"missing": "?"})),
         lambda: TextFeaturizer(load_tokenizer("tiny-bert")).fit(
-            toy_rows(5), toy_items(), toy_manifest(fingerprint="e" * 64)
+            toy_rows(5).lazy(), toy_items(), toy_manifest(fingerprint="e" * 64)
         ),
     ],
 )
@@ -123,20 +123,20 @@ def test_new_rows_of_no_dataset_are_told_apart_by_what_they_hold(cache):
 
 def test_a_prompt_of_another_name_is_an_error():
     with pytest.raises(ConfigError, match=r"no prompt 'defualt'.*default"):
-        TextFeaturizer(load_tokenizer("tiny-bert"), "defualt").fit(toy_rows(5), toy_items(), toy_manifest())
+        TextFeaturizer(load_tokenizer("tiny-bert"), "defualt").fit(toy_rows(5).lazy(), toy_items(), toy_manifest())
 
 
 def test_a_template_that_the_data_cannot_fill_is_an_error_at_fit():
     manifest = toy_manifest(prompts={"default": Prompt(template="{titel}")})
     with pytest.raises(ConfigError, match=r"prompt 'default' names \{titel\}.*title"):
-        TextFeaturizer(load_tokenizer("tiny-bert")).fit(toy_rows(1), toy_items(), manifest)
+        TextFeaturizer(load_tokenizer("tiny-bert")).fit(toy_rows(1).lazy(), toy_items(), manifest)
 
 
 def test_a_limit_that_leaves_no_room_is_an_error_at_fit(monkeypatch):
     tokenizer = load_tokenizer("tiny-bert")
     monkeypatch.setattr(tokenizer, "num_special_tokens_to_add", lambda: 2)
     with pytest.raises(ConfigError, match="max_length 2 leaves no room"):
-        TextFeaturizer(tokenizer, max_length=2).fit(toy_rows(5), toy_items(), toy_manifest())
+        TextFeaturizer(tokenizer, max_length=2).fit(toy_rows(5).lazy(), toy_items(), toy_manifest())
 
 
 def test_prompts_that_fit_need_no_note(cache):

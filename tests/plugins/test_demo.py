@@ -17,17 +17,17 @@ from ctrbench.api import DataError
 from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench_plugins.datasets.demo import Demo
+from ctrbench_plugins.datasets.demo_ids import asins, reviewer_ids
 from ctrbench_plugins.datasets.demo_process import Domain, uniform
 from ctrbench_plugins.datasets.demo_raw import (
-    SIDE_FILE,
-    asins,
     raw_files,
-    reviewer_ids,
     reviews_frame,
     titles,
+    with_weight,
     write_raw,
 )
-from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS
+from ctrbench_plugins.datasets.demo_text import texts
+from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, PAPER_DOMAINS, PAPER_SCALE, PAPER_SIZES
 
 ROWS = {
     "fashion": 2500,
@@ -38,7 +38,7 @@ ROWS = {
 }
 REVIEW_KEYS = {
     *("overall", "verified", "reviewTime", "reviewerID", "asin", "reviewerName", "reviewText", "summary"),
-    "unixReviewTime",
+    *("unixReviewTime", "true_probability"),
 }
 META_KEYS = {
     *("category", "description", "title", "also_buy", "also_view", "feature", "image", "brand", "price"),
@@ -50,6 +50,13 @@ META_KEYS = {
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("demo") / "raw"
     Demo().download(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("paper")
+    Demo(Demo.Options(shape="paper")).download(root)
     return root
 
 
@@ -73,6 +80,11 @@ def test_bytes_depend_on_options_alone(raw: Path, tmp_path: Path, chunk: int) ->
     assert contents(tmp_path) == contents(raw)
 
 
+def test_bytes_of_the_papers_shape_do_not_depend_on_the_chunk(paper: Path, tmp_path: Path) -> None:
+    write_raw(tmp_path, scale=1.0, seed=0, shape="paper", chunk=1013)
+    assert contents(tmp_path) == contents(paper)
+
+
 def test_another_seed_is_another_draw(raw: Path, tmp_path: Path) -> None:
     write_raw(tmp_path, scale=1.0, seed=1)
     other = contents(tmp_path)
@@ -94,6 +106,54 @@ def test_files_have_amazons_keys_and_kinds(raw: Path) -> None:
         assert {type(product["rank"]) for product in meta} == {str, list}
         assert {review["overall"] for review in reviews} == {1.0, 2.0, 3.0, 4.0, 5.0}
         assert {review["asin"] for review in reviews} <= {product["asin"] for product in meta}
+
+
+def test_the_papers_shape_has_the_samples_and_products_of_its_table_ii() -> None:
+    for words in PAPER_DOMAINS:
+        domain = Domain(words, scale=PAPER_SCALE, seed=0)
+        assert (domain.rows, domain.pool) == PAPER_SIZES[words.name]
+    assert sum(samples for samples, _ in PAPER_SIZES.values()) == 4_498_787
+    assert sum(products for _, products in PAPER_SIZES.values()) == 398_364
+
+
+def test_the_papers_shape_is_as_heavy_as_published_files(paper: Path) -> None:
+    rows = [read(paper / f"{words.file}.json.gz") for words in DOMAINS]
+    assert [len(part) for part in rows] == [round(words.rows) for words in PAPER_DOMAINS]
+    reviews = [review for part in rows for review in part]
+    lengths = pl.Series([len(review["reviewText"]) for review in reviews])
+    assert 180 < lengths.median() < 250  # type: ignore[operator]
+    assert 380 < lengths.mean() < 500  # type: ignore[operator]
+    assert 3_000 < lengths.max() < 8_200  # type: ignore[operator]
+    for key, share in (("vote", 0.1), ("style", 0.5)):
+        assert sum(key in review for review in reviews) == pytest.approx(share * len(reviews), rel=0.1)
+        assert all(review.get(key, "") is not None for review in reviews)
+    assert {type(review["vote"]) for review in reviews if "vote" in review} == {str}
+    packed = (paper / "Digital_Music.json.gz").read_bytes()
+    assert 2.5 < len(gzip.decompress(packed)) / len(packed) < 3.5
+
+
+def test_both_shapes_follow_one_process(paper: Path, tmp_path: Path) -> None:
+    data = prepare(Demo(Demo.Options(shape="paper")), paper, tmp_path / "out", source_name="demo", strict=True)
+    rows = pl.concat(data.rows(split) for split in ("train", "valid", "test"))
+    assert 0.78 <= roc_auc_score(rows["label"], rows["true_probability"]) <= 0.835
+    assert "true_probability" not in {field.name for field in data.manifest.fields}
+
+
+def test_texts_are_whole_sentences_around_their_length() -> None:
+    made = texts(0, "test", np.arange(3_000), median=100.0)
+    assert made.str.contains(r"^[A-Z0-9\n]").all()
+    assert made.str.contains(r'[.!"]$').all()
+    assert 80 < made.str.len_chars().median() < 120  # type: ignore[operator]
+    assert texts(0, "other", np.arange(3_000)).equals(texts(0, "test", np.arange(3_000))) is False
+    assert made.n_unique() > 2_500
+
+
+def test_weight_changes_no_other_key() -> None:
+    domain, rows = Domain(PAPER_DOMAINS[0], 1.0, 0), np.arange(200)
+    light = reviews_frame(domain, rows)
+    heavy = with_weight(domain, rows, light)
+    assert set(heavy.columns) - set(light.columns) == {"vote", "style"}
+    assert heavy.select(light.columns).drop("reviewText").equals(light.drop("reviewText"))
 
 
 def test_times_are_whole_days_and_match_their_text(raw: Path) -> None:
@@ -213,10 +273,17 @@ def test_download_leaves_finished_files_and_redoes_unfinished_ones(tmp_path: Pat
 def test_another_version_of_the_demo_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Demo(Demo.Options(scale=0.01))
     source.download(tmp_path)
-    before = (tmp_path / SIDE_FILE).stat().st_mtime_ns
+    before = (tmp_path / raw_files()[0]).stat().st_mtime_ns
     monkeypatch.setattr(Demo, "version", "2")
     source.download(tmp_path)
-    assert (tmp_path / SIDE_FILE).stat().st_mtime_ns > before
+    assert (tmp_path / raw_files()[0]).stat().st_mtime_ns > before
+
+
+def test_another_shape_is_written_anew(tmp_path: Path) -> None:
+    Demo(Demo.Options(scale=0.01)).download(tmp_path)
+    light = contents(tmp_path)
+    Demo(Demo.Options(scale=0.01, shape="paper")).download(tmp_path)
+    assert all(contents(tmp_path)[name] != data for name, data in light.items())
 
 
 def test_download_does_not_touch_files_of_another_origin(tmp_path: Path) -> None:
@@ -227,12 +294,9 @@ def test_download_does_not_touch_files_of_another_origin(tmp_path: Path) -> None
     assert path.read_bytes() == b"published"
 
 
-def test_a_missing_side_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no true_probability"):
-        Demo().inputs(tmp_path)
-
-
-@pytest.mark.parametrize("options", [{"scale": 0}, {"scale": float("nan")}, {"seed": -1}, {"sclae": 2}])
+@pytest.mark.parametrize(
+    "options", [{"scale": 0}, {"scale": float("nan")}, {"seed": -1}, {"sclae": 2}, {"shape": "small"}]
+)
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Demo.Options(**options)

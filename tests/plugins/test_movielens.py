@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from ctrbench.cli import main
+from ctrbench.data.checks import RESERVED
 from ctrbench.data.describe import describe
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.resolve import load_source
-from ctrbench.data.steps import RESERVED
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import ConfigError, DataError
 from ctrbench.features.prompt import render
@@ -217,7 +217,7 @@ def test_rows_whose_domain_cannot_be_told_are_counted(tmp_path: Path) -> None:
         "movie without a readable year: unknown": (1, None, "u.item:4: unknown"),
         "row of an unknown movie (no row, or no known genre, in the movies file)": (11, None, "u.data:4: 1 4 4 1003"),
     }
-    assert [row[-2] for row in describe(data).sections[1].rows][:2] == [51, 40]
+    assert {row[0]: row[1:3] for row in describe(data).sections[1].rows}["all"] == [51, 40]
     strange = ("7::X::25::0::1", "8::M::25::21::1")
     rows = ("7::1::5::1", "8::1::5::1")
     for domain_by, person in (

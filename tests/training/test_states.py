@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from ctrbench.features.loader import eval_order
+from ctrbench.features.order import eval_order
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.fit import fit
 from tests.toys import build, toy_rows, view

@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-HELP = "prepare datasets, and look at what they hold"
+HELP = "download and prepare datasets, and look at what they hold"
 
 ACTIONS = {
+    "download": "fetch a source's published files",
+    "check": "what is understood of a file of your own, and what is wrong with it",
     "prepare": "write a prepared dataset from a source's files",
     "describe": "statistics, steps and warnings of a prepared dataset",
+    "audit": "prove that the prepared files leak nothing, or show where they do",
 }
 
 

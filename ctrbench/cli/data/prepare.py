@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctrbench.cli.data.source_options import add_source_options, split_options
+from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, split_options
 from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError
 
@@ -29,27 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="a bad row is an error")
     parser.add_argument("--overwrite", action="store_true", help="replace a prepared dataset at --out")
     add_source_options(parser, "an option of the source or of the preparation (window, split, middle, …)")
-    for key, metavar, text in (
-        (
-            "split",
-            "RULE",
-            "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones",
-        ),
-        ("split_seed", "N", "which rows a random split draws"),
-    ):
-        short = f"{text}; short for `-o {key}={metavar}`"
-        parser.add_argument(
-            f"--{key.replace('_', '-')}",
-            dest="options",
-            type=partial(_pair, key),
-            action="append",
-            metavar=metavar,
-            help=short,
-        )
-
-
-def _pair(key: str, value: str) -> tuple[str, str]:
-    return key, value
+    add_preparation_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         progress=log.info,
     )
     for problem in data.manifest.problems:
-        print(_problem_line(problem))
+        print(problem_line(problem))
     for domain in data.domains:
         print(f"{domain}: " + ", ".join(f"{data.counts(split)[domain]:,} {split}" for split in SPLITS))
     print(f"prepared {args.out} (fingerprint {data.fingerprint[:12]})")
@@ -93,7 +72,8 @@ def _root(args: argparse.Namespace, source: DatasetSource) -> Path:
     return Path(args.root)
 
 
-def _problem_line(problem: Problem) -> str:
+def problem_line(problem: Problem) -> str:
+    """A problem with its first examples."""
     kind = "left out" if problem.error else "note"
     where = f" [{problem.domain}]" if problem.domain else ""
     told = "".join(f"\n    {example}" for example in problem.examples)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctrbench.cli.arguments import key_value, scale
 from ctrbench.errors import ConfigError
-from ctrbench.validation import explain
 
 if TYPE_CHECKING:
     from ctrbench.data.prepare import PrepareOptions
@@ -29,21 +29,52 @@ def add_source_options(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def split_options(pairs: Sequence[tuple[str, Any]], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:
-    """`key=value` pairs as preparation options and the source's own; a source's name for an option wins."""
-    from pydantic import ValidationError
+def add_preparation_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the preparation that have a name of their own, each short for an `-o KEY=VALUE`."""
+    for name, key, metavar, text in (
+        (
+            "--split",
+            "split",
+            "RULE",
+            "which rows are the test rows: the last in `time` (default) or `global_time`, or `random` ones",
+        ),
+        ("--split-seed", "split_seed", "N", "which rows a random split draws"),
+        (
+            "--domain-by",
+            "domain_by",
+            "RULE",
+            "other domains than the dataset's own: `new_user`, `user_group`, or a column's values (`column:NAME`)",
+        ),
+    ):
+        short = f"{text}; short for `-o {key}={metavar}`"
+        parser.add_argument(
+            name, dest="options", type=partial(_pair, key), action="append", metavar=metavar, help=short
+        )
+    parser.add_argument(
+        "--global-cutoff",
+        dest="options",
+        action="append_const",
+        const=("split", "global_time"),
+        help="cut all domains at the same two moments, so that no training history shows another domain's test"
+        " period; short for `-o split=global_time`",
+    )
 
-    from ctrbench import registry
-    from ctrbench.data.prepare import PrepareOptions
 
-    general: dict[str, Any] = {}
-    own: dict[str, Any] = {}
+def _pair(key: str, value: str) -> tuple[str, str]:
+    return key, value
+
+
+def as_mapping(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """`key=value` pairs as a mapping; `ConfigError` where a key is given two values."""
+    options: dict[str, Any] = {}
     for key, value in pairs:
-        if key not in of_source and key not in PrepareOptions.model_fields:
-            known = registry.suggest(key, of_source | set(PrepareOptions.model_fields))
-            raise ConfigError(f"-o {key}={value}: there is no option {key!r}.{known}")
-        (own if key in of_source else general)[key] = value
-    try:
-        return PrepareOptions.model_validate(general), own
-    except ValidationError as error:
-        raise ConfigError(explain(error, PrepareOptions, "-o")) from None
+        if options.setdefault(key, value) != value:
+            raise ConfigError(f"{key} is given twice, as {options[key]} and as {value}: leave one out")
+    return options
+
+
+def split_options(pairs: Sequence[tuple[str, Any]], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:
+    """`key=value` pairs as preparation options and the source's own; see `ctrbench.data.resolve.sort_options`."""
+    from ctrbench.data.resolve import sort_options
+
+    return sort_options(as_mapping(pairs), of_source)

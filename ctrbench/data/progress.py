@@ -1,0 +1,24 @@
+"""What long work on data tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One moment of a preparation: what it does now, and `done` of `total` units of it; 0 is an unknown total."""
+
+    name: str
+    done: int = 0
+    total: int = 0
+    unit: Literal["rows", "bytes"] = "rows"
+
+
+Tell = Callable[[Stage], None]
+
+
+def silent(stage: Stage) -> None:
+    """Tell nobody."""

@@ -1,0 +1,80 @@
+"""A column's values as ids, numbers, text, lists of items and labels. What cannot be read is null."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ctrbench_plugins.datasets.table_file.spec import Domain, Label
+
+_TRUE = ("1", "1.0", "true", "t")
+_FALSE = ("0", "0.0", "false", "f")
+
+LABEL_ADVICE = (
+    "a rating or a score goes to `rating`; other values are named, as in"
+    ' label = { column = "clicked", positive = ["yes"], negative = ["no"] }'
+)
+
+
+def as_id(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Text; a whole float, which a missing value makes of integers elsewhere, as the integer it was."""
+    value = pl.col(column)
+    if dtype.is_float():
+        return pl.when(value == value.floor()).then(value.cast(pl.Int64, strict=False)).cast(pl.String)
+    return value.cast(pl.String)
+
+
+def as_number(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Float64; no number, NaN and infinity are null."""
+    number = pl.col(column).cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def as_text(column: str, dtype: pl.DataType) -> pl.Expr:
+    """One line of text."""
+    return pl.col(column).cast(pl.String).str.replace_all(r"\s+", " ").str.strip_chars().replace("", None)
+
+
+def as_items(column: str, dtype: pl.DataType, separator: str | None) -> pl.Expr:
+    """A list of items, oldest first: from a list, a JSON list in text, or text with a separator. Never null."""
+    value = pl.col(column)
+    if dtype == pl.String and separator is not None:
+        listed = value.str.split(separator).list.eval(pl.element().str.strip_chars())
+    elif dtype == pl.String:
+        is_list = value.str.starts_with("[") & value.str.json_path_match("$").is_not_null()
+        listed = pl.when(is_list).then(value).str.json_decode(pl.List(pl.String))
+    else:
+        listed = value.cast(pl.List(pl.String))
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    return listed.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != ""))).fill_null(empty)
+
+
+def as_label(label: Label, dtype: pl.DataType) -> pl.Expr:
+    """1, 0, or null for a value that is neither."""
+    value = pl.col(label.column)
+    if label.positive is None and label.negative is None:
+        text = value.cast(pl.String).str.to_lowercase()
+        yes, no = (value == 1, value == 0) if dtype.is_numeric() else (text.is_in(_TRUE), text.is_in(_FALSE))
+    else:
+        text = value.cast(pl.String)
+        yes, no = (text.is_in(_texts(values, dtype)) for values in (label.positive, label.negative))
+        if label.positive is None:
+            yes = ~no
+        elif label.negative is None:
+            no = ~yes
+    return pl.when(yes).then(pl.lit(1, pl.Int8)).when(no).then(pl.lit(0, pl.Int8))
+
+
+def as_domain(domain: Domain, dtype: pl.DataType | None) -> pl.Expr:
+    """The one value, or the column's, renamed."""
+    if domain.column is None or dtype is None:
+        return pl.lit(domain.value, pl.String)
+    return as_id(domain.column, dtype).replace(domain.rename)
+
+
+def _texts(values: tuple[str | int | float | bool, ...] | None, dtype: pl.DataType) -> list[str]:
+    """Listed values as the column's values are when they are made text."""
+    if values is None:
+        return []
+    if dtype.is_numeric():
+        return pl.Series(values, dtype=pl.Float64).cast(dtype).cast(pl.String).to_list()
+    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
