@@ -129,7 +129,7 @@ class Arrays:
         x = {name: (ids[:, place] - start).numpy() for place, (name, start) in enumerate(starts.items())}
         if HISTORY in rows.features:
             x |= _history(rows.features[HISTORY], starts["item"])
-        return cls(x, rows.label.numpy(), sizes)
+        return cls(x, rows.label.float().numpy(), sizes)
 
     def first(self, count: int) -> Arrays:
         """The first `count` rows."""

@@ -60,7 +60,14 @@ def one_epoch(folder: Path, config: dict[str, Any], *, in_memory: bool = False) 
     features = first["train"] - first["features"]
     whole = time.perf_counter() - start
     rate = cost.rows_per_s or math.nan
-    return {"peak": peak_memory_mb(), "rate": rate, "features": features, "train": trained, "valid": valid, "all": whole}
+    return {
+        "peak": peak_memory_mb(),
+        "rate": rate,
+        "features": features,
+        "train": trained,
+        "valid": valid,
+        "all": whole,
+    }
 
 
 def apart(folder: Path, *options: str) -> dict[str, float]:
@@ -78,7 +85,9 @@ def told(found: dict[str, float]) -> str:
 
 def growth(sizes: Sequence[int], folder: Path) -> None:
     """One line for each number of rows, and one for the first with all of them in memory."""
-    print(f"{'rows':>12} {'peak MB':>8} {'rows/s':>10} {'features':>9} {'train':>9} {'valid':>9} {'all':>9}", flush=True)
+    print(
+        f"{'rows':>12} {'peak MB':>8} {'rows/s':>10} {'features':>9} {'train':>9} {'valid':>9} {'all':>9}", flush=True
+    )
     lines: list[dict[str, float]] = []
     for place, size in enumerate(sizes):
         data = write_large(folder / "data", alike(size)).path

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from ctrbench._version import __version__
+from ctrbench.cli.arguments import add_global
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.registry import suggest
 from ctrbench.training import launched
@@ -110,7 +111,7 @@ def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ctrbench {__version__}")
-    _add_global(parser, default=False)
+    add_global(parser, default=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     chosen = None
     for name, text in VERBS.items():
@@ -119,15 +120,8 @@ def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
         if name == verb:
             chosen = one
             _module(name).configure(one)
-            _add_global(one, default=argparse.SUPPRESS)
+            add_global(one, default=argparse.SUPPRESS)
     return parser, chosen
-
-
-def _add_global(parser: argparse.ArgumentParser, default: bool | str) -> None:
-    """Options that may stand before and after the verb."""
-    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="no progress, only results")
-    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
-    parser.add_argument("--debug", action="store_true", default=default, help="show tracebacks, and say everything")
 
 
 def _module(verb: str):  # type: ignore[no-untyped-def]  # a module is its own interface

@@ -65,3 +65,10 @@ def one_of(known: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def add_global(parser: argparse.ArgumentParser, default: bool | str) -> None:
+    """Options that may stand before and after a verb, and after its action."""
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help="no progress, only results")
+    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
+    parser.add_argument("--debug", action="store_true", default=default, help="show tracebacks, and say everything")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from ctrbench.bench.settings import parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
 from ctrbench.cli.arguments import one_of, positive, seeds, words
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, as_mapping
+from ctrbench.cli.stages import telling
 from ctrbench.errors import ConfigError
 from ctrbench.report.render import FORMATS
 
@@ -100,7 +100,8 @@ def job(args: argparse.Namespace, table: str) -> Job:
         raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
     from ctrbench.data.resolve import open_dataset
 
-    data = open_dataset(name, options=as_mapping(args.options), progress=None if args.quiet else _say)
+    with telling(quiet=args.quiet) as tell:
+        data = open_dataset(name, options=as_mapping(args.options), progress=tell)
     from ctrbench.bench.plan import plan
 
     planned = plan(
@@ -115,7 +116,3 @@ def job(args: argparse.Namespace, table: str) -> Job:
         overrides=overrides,
     )
     return Job(spec, data, planned)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -78,12 +78,13 @@ class Bar:
 
 
 def state(stage: Stage, seconds: float) -> str:
-    """`writing: 120,000 of 480,000 rows · 60,000/s · ETA 0:06`, as far as it is known."""
+    """`writing: 120,000 of 480,000 rows · 60,000 rows/s · ETA 0:06`, as far as it is known."""
     if not stage.done:
         return stage.name
     rate = stage.done / max(seconds, 1e-3)
     of = f" of {_count(stage.total, stage)}" if stage.total else ""
-    parts = [f"{stage.name}: {_count(stage.done, stage)}{of}", f"{_count(int(rate), stage)}/s"]
+    unit = " rows" if stage.unit == "rows" else ""
+    parts = [f"{stage.name}: {_count(stage.done, stage)}{of}{unit}", f"{_count(int(rate), stage)}{unit}/s"]
     if stage.total:
         parts.append(f"ETA {clock((stage.total - stage.done) / rate)}")
     return " · ".join(parts)
@@ -92,4 +93,4 @@ def state(stage: Stage, seconds: float) -> str:
 def _count(number: int, stage: Stage) -> str:
     from rich.filesize import decimal
 
-    return decimal(number) if stage.unit == "bytes" else f"{number:,} rows"
+    return decimal(number) if stage.unit == "bytes" else f"{number:,}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -63,9 +64,9 @@ def bin_counts(counted: pl.DataFrame, edges: Edges) -> pl.DataFrame:
     `counted` has `domain`, `value` and `n`, how often it is there.
     """
     last = len(edges.at) - 2
-    place = np.clip(np.searchsorted(edges.at, counted["value"].to_numpy(), side="right") - 1, 0, last)
+    bin_of = np.clip(np.searchsorted(edges.at, counted["value"].to_numpy(), side="right") - 1, 0, last)
     found = (
-        counted.with_columns(pl.Series("bin", place, dtype=pl.Int64)).group_by("domain", "bin").agg(pl.col("n").sum())
+        counted.with_columns(pl.Series("bin", bin_of, dtype=pl.Int64)).group_by("domain", "bin").agg(pl.col("n").sum())
     )
     bins = pl.DataFrame({"bin": range(last + 1), "low": edges.at[:-1], "high": edges.at[1:]}).with_columns(
         label=pl.Series(_labels(counted["value"], edges), dtype=pl.String)
@@ -74,6 +75,16 @@ def bin_counts(counted: pl.DataFrame, edges: Edges) -> pl.DataFrame:
     whole = every.join(found, on=["domain", "bin"], how="left").with_columns(count=pl.col("n").fill_null(0))
     share = pl.col("count") / pl.col("count").sum().over("domain")
     return whole.select("domain", "label", "low", "high", "count", share=share)
+
+
+def in_order(domains: Sequence[str], frame: pl.DataFrame, *then: str | pl.Expr) -> pl.DataFrame:
+    """Sort by the column `domain` in the domains' own order, then by others."""
+    return frame.sort(place(domains, "domain"), *then)
+
+
+def place(domains: Sequence[str], column: str) -> pl.Expr:
+    """Where a column's domain stands among the domains."""
+    return pl.col(column).replace_strict({domain: n for n, domain in enumerate(domains)}, return_dtype=pl.Int32)
 
 
 def number(value: float) -> str:
@@ -107,8 +118,8 @@ def _label(low: float, high: float, whole: bool) -> str:
 def _quantile(ordered: pl.DataFrame, share: float) -> float:
     """The smallest value that this share of all `n` does not exceed."""
     reached = ordered["n"].cum_sum()
-    place = reached.search_sorted(share * reached[-1])
-    return float(ordered["value"][min(int(place), ordered.height - 1)])
+    row = int(reached.search_sorted(share * reached[-1]))
+    return float(ordered["value"][min(row, ordered.height - 1)])
 
 
 def _linear_edges(low: float, high: float, whole: bool) -> Edges:
@@ -122,7 +133,7 @@ def _linear_edges(low: float, high: float, whole: bool) -> Edges:
     step = max(1.0, _round_up(width)) if whole else _round_up(width)
     first, last = math.floor(low / step), math.floor(high / step)
     shift = 0.5 if whole else 0.0
-    at = (float(f"{place * step:.12g}") - shift for place in range(first, last + 2))
+    at = (float(f"{n * step:.12g}") - shift for n in range(first, last + 2))
     return Edges(tuple(at), whole=whole)
 
 
@@ -140,6 +151,6 @@ def _growing_edges(low: float, high: float) -> tuple[float, ...]:
     """10, 15, 20, 30, 50, 70, 100, …: round numbers, each about 1.5 times the one before, around both ends."""
     powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 2)
     series = [float(f"{times}e{power}") for power in powers for times in (1, 1.5, 2, 3, 5, 7)]
-    start = max(place for place, edge in enumerate(series) if edge <= low)
-    end = min(place for place, edge in enumerate(series) if edge > high)
+    start = max(n for n, edge in enumerate(series) if edge <= low)
+    end = min(n for n, edge in enumerate(series) if edge > high)
     return tuple(series[start : end + 1])

@@ -12,6 +12,8 @@ from ctrbench.data.split import Split
 
 SLICE = 131_072
 """Rows that are made ready, hashed and written at a time: a row group of the file."""
+_USUAL = 16
+"""Items of a history, up to which that many rows are few enough."""
 
 _NUMBERS = ("user_index", "item_index", "split")
 
@@ -35,8 +37,10 @@ class Canonical:
         """Rows of a split per domain; a domain without any is left out."""
         return dict(self.rows.filter(pl.col("split") == split).group_by("domain").len().iter_rows())
 
-    def slices(self, split: Split, size: int = SLICE) -> Iterator[pl.DataFrame]:
+    def slices(self, split: Split) -> Iterator[pl.DataFrame]:
         """The rows of a split as they are stored; one slice at least, be it without a row."""
+        longest = 0 if self.histories is None else int(self.histories.length.max())
+        size = max(SLICE * _USUAL // max(longest, _USUAL), 1)
         places = self.rows.select((pl.col("split") == split).arg_true()).to_series()
         ids = self.items["item"].implode()
         for start in range(0, max(len(places), 1), size):

@@ -58,7 +58,7 @@ def _short(domain: str) -> str:
 
 def _suggested(domain: str) -> str:
     plain = pl.Series([domain]).str.replace_all(r"[^\p{L}\p{N}_-]+", "_").str.strip_chars("_-").item()[:LONGEST]
-    return plain if is_legal(plain) else f"{plain}_domain".lstrip("_")
+    return plain if is_legal(plain) else f"{plain}_domain" if plain else "unnamed"
 
 
 def check_inputs(inputs: Sequence[InputFile]) -> None:

@@ -77,6 +77,7 @@ class _Records:
         self._schema = dict.fromkeys(keys, pl.String())
         self._open = pl.DataFrame(schema={"_line": pl.Int64, "_text": pl.String})
         self._start: str | None = None
+        self._several = False  # whether a record of several lines was found
 
     def read(self, lines: pl.DataFrame) -> pl.DataFrame:
         """`_line`, `_text`, `_broken` and values of the records that end in these lines."""
@@ -87,7 +88,7 @@ class _Records:
             values = self._values(lines["_text"])
             if values is not None:
                 return self._rows(lines, values)
-        if len(lines) > _PART:
+        if len(lines) > _PART and not self._several:
             return pl.concat([self.read(part) for part in lines.iter_slices(_PART)])
         return self._read_odd(lines, last=False)
 
@@ -107,6 +108,7 @@ class _Records:
                 odd = odd.head(-tail.height)
         texts = pl.col("_text").str.join("\n")
         whole = self._read_each(odd.group_by("_record", maintain_order=True).agg(pl.col("_line").first(), texts))
+        self._several |= whole.height < odd.height and not whole[BROKEN].all()
         whole = whole.filter(~pl.col("_text").str.contains(_BRACKETS))
         return pl.concat([rows.filter(~pl.col(BROKEN)).drop("_record"), whole]).sort("_line")
 

@@ -14,6 +14,7 @@ from typing import Literal
 import polars as pl
 
 from ctrbench.data.problems import EXAMPLES, Problems, Table
+from ctrbench.data.progress import Stage
 from ctrbench.errors import DataError
 
 BROKEN = "_broken"
@@ -65,12 +66,14 @@ def take_good(
     if BROKEN in rows.collect_schema():
         checks = {BROKEN_JSON: pl.col(BROKEN), **checks}
     rejected = _Rejected(checks, domain)
-    good = []
+    good, read = [], 0
     with reading(path):
         for block in rows.with_columns(rejected.reason()).collect_batches(maintain_order=True):
             kept = pl.col("_reason").is_null()
             good.append(block.filter(kept).drop("_text", "_reason", BROKEN, strict=False))
             rejected.add(block.filter(~kept))
+            read += block.height
+            problems.tell(Stage(f"reading {path.name}", read))
     if not any(block.height for block in good) and not rejected.counts:
         raise DataError(f"{path} is empty: check it, or download it again")
     rejected.report(problems, table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -12,21 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ctrbench import registry
 from ctrbench._version import __version__
-from ctrbench.data import checks, domains, steps
+from ctrbench.data import checks, domains
 from ctrbench.data.canonical import Canonical
 from ctrbench.data.fingerprint import file_hash
-from ctrbench.data.history import POSITIVE, find_histories
 from ctrbench.data.problems import Problems
+from ctrbench.data.progress import Stage, Tell, silent
+from ctrbench.data.rows import OWN_HISTORY, canonical_rows
 from ctrbench.data.source import DatasetSource
-from ctrbench.data.split import SPLITS, SplitRule, add_split
-from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset, Step
+from ctrbench.data.split import SPLITS, SplitRule
+from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset
 from ctrbench.data.writing import in_slices, write_manifest, write_tables
 from ctrbench.errors import ConfigError, DataError
 from ctrbench.files import whole_folder
-
-EMPTY_SPLIT = "no rows in the split"
-HISTORY = "history"
-OWN_HISTORY = "history of the data's own: whether it shows what came later cannot be told"
 
 
 class PrepareOptions(BaseModel):
@@ -80,19 +77,18 @@ def prepare(
     strict: bool = False,
     overwrite: bool = False,
     source_name: str,
-    progress: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
 ) -> PreparedDataset:
     """Prepare a source's files under `root` into the folder `out`, which appears whole or not at all.
 
     Where `out` was already prepared from the same files and options it is opened as it is. `strict`: the
     first bad row is a `DataError`. `overwrite`: replace another prepared dataset at `out`. `progress` is told
-    each stage in a few words. Raises `DataError` for files that cannot be used, `OutputError` for an `out`
+    each stage, and how far it is. Raises `DataError` for files that cannot be used, `OutputError` for an `out`
     that cannot be written.
     """
-    options, tell = options or PrepareOptions(), progress or (lambda stage: None)
+    options, tell = options or PrepareOptions(), progress or silent
     source = source.at(root)
-    tell("hashing the input files")
-    inputs = [_input(path, root) for path in source.inputs(root)]
+    inputs = _inputs(source.inputs(root), root, tell)
     checks.check_inputs(inputs)
     asked: dict[str, object] = {
         "source": _called(source, source_name),
@@ -105,99 +101,17 @@ def prepare(
     }
     ready = _existing(out, asked, overwrite)
     if ready is not None and not (strict and any(p.error for p in ready.manifest.problems)):
-        tell("already prepared from the same files and options")
+        tell(Stage("already prepared from the same files and options"))
         return ready
     with whole_folder(out, "free space, or choose another folder (--out)") as folder:
-        problems = Problems(strict)
-        counted, items, titles = _counted(source, root, options, problems, tell)
-        tell("ordering, histories, splits")
-        rows = _canonical(counted, items, options, problems)
-        done = [*counted.steps, *_split_steps(rows, counted.domains, problems)]
-        tell("writing")
+        problems = Problems(strict, tell)
+        rows, done, titles = canonical_rows(source, root, options, problems, tell)
         shape = _shape(source, titles)
-        tables = {"items": in_slices(items), **{split: rows.slices(split) for split in SPLITS}}
-        fingerprint = write_tables(folder, tables, about=shape)
+        fingerprint = write_tables(folder, _telling(rows, tell), about=shape)
         own = any(problem.reason == OWN_HISTORY for problem in problems.entries)
         found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic, "own_history": own}
         write_manifest(folder, Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint}))
     return PreparedDataset.open(out)
-
-
-def _counted(
-    source: DatasetSource,
-    root: Path,
-    options: PrepareOptions,
-    problems: Problems,
-    tell: Callable[[str], None],
-) -> tuple[steps.Counted, pl.DataFrame, dict[str, str]]:
-    """The rows that stay, with labels and numbers for ids; the items; the domains and their titles."""
-    tell("reading items")
-    items = steps.distinct_items(steps.require(source.items(root, problems), ["item"], "items"), problems)
-    tell("reading interactions")
-    counted = _read(source, root, problems)
-    tell("numbering items and users, labels")
-    steps.number_items(counted, items)
-    steps.number_users(counted)
-    if options.dedupe:
-        steps.drop_repeats(counted)
-    steps.add_labels(counted, options.positive_above, options.middle)
-    if counted.rows.is_empty():
-        raise DataError(f"{root} has no usable row{_first_example(problems)}: check the files")
-    checks.check_labels(counted.rows)
-    checks.check_users(counted.rows, counted.ids["user"], problems)
-    titles = {domain: source.domain_titles.get(domain, domain.replace("_", " ").title()) for domain in counted.domains}
-    if options.domain_by is not None:
-        titles = _derive(counted, items, options.domain_by, options)
-    checks.check_domain_names(titles)
-    checks.check_domain_labels(counted.rows, problems)
-    return counted, items, titles
-
-
-def _read(source: DatasetSource, root: Path, problems: Problems) -> steps.Counted:
-    """The source's whole rows; nothing else keeps what was read in memory."""
-    lazy = source.interactions(root, problems)
-    needed = ["domain", "user", "item", "time", steps.target_of(lazy)]
-    rows = steps.require(lazy, needed, "interactions")
-    checks.check_columns(rows, needed)
-    counted = steps.Counted(rows, steps.domain_order(rows, source.domains()), problems)
-    steps.drop_incomplete(counted, needed)
-    checks.check_times(counted.rows, problems)
-    return counted
-
-
-def _canonical(counted: steps.Counted, items: pl.DataFrame, options: PrepareOptions, problems: Problems) -> Canonical:
-    """The rows in canonical order, with their splits and histories."""
-    rows, users = steps.canonical_order(counted)
-    rows = add_split(rows, options.split, options.train, options.valid, options.split_seed).drop("row_id")
-    if HISTORY in rows.columns:
-        return Canonical(_own_history(rows, options.window, problems), users, items, None)
-    keys = ("user_index",) if options.history == "all" else ("user_index", "domain")
-    shown = POSITIVE & (pl.col("split") == "train") if options.split == "random" else POSITIVE
-    return Canonical(rows, users, items, find_histories(rows, options.window, keys, shown))
-
-
-def _derive(counted: steps.Counted, items: pl.DataFrame, by: str, options: PrepareOptions) -> dict[str, str]:
-    """Give the rows derived domains; their titles. Of copies in two of the source's domains the first stands."""
-    derived = domains.derive_domains(
-        counted.rows,
-        items,
-        by,
-        new_user_rows=options.new_user_rows,
-        train=options.train,
-        groups=options.domain_groups,
-    )
-    counted.rows = derived.rows
-    counted.set_domains(tuple(derived.titles))
-    counted.steps.append(Step(name=f"domains by {by}", rows=counted.counts()))
-    if options.dedupe:
-        steps.drop_repeats(counted)
-    return dict(derived.titles)
-
-
-def _own_history(rows: pl.DataFrame, window: int, problems: Problems) -> pl.DataFrame:
-    """The histories that the data brings, the newest `window` items of each."""
-    problems.add(OWN_HISTORY, rows.height, error=False)
-    return rows.with_columns(pl.col(HISTORY).list.tail(window))
 
 
 def _called(source: DatasetSource, source_name: str) -> str:
@@ -205,18 +119,6 @@ def _called(source: DatasetSource, source_name: str) -> str:
     if source.name in registry.names("datasets") and source.name != source_name:
         raise ConfigError(f"the dataset is named {source.name!r}, as a dataset plugin is: give it another name")
     return source.name or source_name
-
-
-def _split_steps(rows: Canonical, domains: Sequence[str], problems: Problems) -> list[Step]:
-    """The rows of each split; an empty one is worth a word."""
-    made = []
-    for split in SPLITS:
-        found = rows.counts(split)
-        made.append(Step(name=split, rows={domain: found.get(domain, 0) for domain in domains}))
-        for domain, count in made[-1].rows.items():
-            if count == 0:
-                problems.add(f"{EMPTY_SPLIT} {split!r}", 1, domain=domain, error=False)
-    return made
 
 
 def _shape(source: DatasetSource, titles: dict[str, str]) -> dict[str, object]:
@@ -228,12 +130,37 @@ def _shape(source: DatasetSource, titles: dict[str, str]) -> dict[str, object]:
     }
 
 
-def _input(path: Path, root: Path) -> InputFile:
+def _inputs(paths: Sequence[Path], root: Path, tell: Tell) -> list[InputFile]:
+    """The files that will be read, each with its hash."""
+    done = total = 0
+
+    def hear(read: int) -> None:
+        nonlocal done
+        done += read
+        tell(Stage("hashing the input files", done, total, "bytes"))
+
+    base = root if root.is_dir() else root.parent
     try:
-        name = Path(os.path.relpath(path, root if root.is_dir() else root.parent)).as_posix()
-        return InputFile(path=name, sha256=file_hash(path), bytes=path.stat().st_size)
+        sizes = {path: path.stat().st_size for path in paths}
+        total = sum(sizes.values())
+        names = {path: Path(os.path.relpath(path, base)).as_posix() for path in paths}
+        return [InputFile(path=names[path], sha256=file_hash(path, hear), bytes=sizes[path]) for path in paths]
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+
+def _telling(rows: Canonical, tell: Tell) -> dict[str, Iterable[pl.DataFrame]]:
+    """The tables to write, slice by slice; as slices are taken, all rows written so far are told."""
+    done, total = 0, rows.items.height + rows.rows.height
+
+    def passing(slices: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        nonlocal done
+        for part in slices:
+            tell(Stage("writing", done, total))
+            yield part
+            done += part.height
+
+    return {"items": passing(in_slices(rows.items)), **{str(split): passing(rows.slices(split)) for split in SPLITS}}
 
 
 def _existing(out: Path, asked: dict[str, object], overwrite: bool) -> PreparedDataset | None:
@@ -253,10 +180,3 @@ def _existing(out: Path, asked: dict[str, object], overwrite: bool) -> PreparedD
     if overwrite:
         return None
     raise DataError(f"{out} holds a dataset prepared from other files or options: add --overwrite to replace it")
-
-
-def _first_example(problems: Problems) -> str:
-    for problem in problems.entries:
-        if problem.error and problem.examples:
-            return f" ({problem.reason}: {problem.examples[0]})"
-    return ""

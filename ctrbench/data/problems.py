@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ctrbench.data.progress import Tell, silent
 from ctrbench.errors import DataError
 
 EXAMPLES = 3
@@ -33,10 +34,11 @@ class Problem(BaseModel):
 
 
 class Problems:
-    """Collects problems; in strict mode the first bad row is a `DataError`."""
+    """Collects problems; in strict mode the first bad row is a `DataError`. `tell` hears how reading gets on."""
 
-    def __init__(self, strict: bool = False) -> None:
+    def __init__(self, strict: bool = False, tell: Tell = silent) -> None:
         self.strict = strict
+        self.tell = tell
         self.entries: list[Problem] = []
 
     def add(

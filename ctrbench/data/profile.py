@@ -13,31 +13,16 @@ from typing import Literal
 
 import polars as pl
 
-from ctrbench.data.bins import Edges, bin_counts, choose_edges, doubling_edges, whole_edges
+from ctrbench.data.bins import bin_counts, doubling_edges, in_order, place, whole_edges
+from ctrbench.data.distributions import Distribution, distributions
 from ctrbench.data.periods import Period, choose_period, moment, starts
-from ctrbench.data.source import Field
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset
 
-Counted = Literal["items", "users", "rows"]
+Counted = Literal["items", "users"]
 KEYS: dict[Counted, str] = {"items": "item", "users": "user_index"}
 _SURE = 1.96  # of a 95 % interval
 _TOP = (0.01, 0.1)
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """How one field is spread over a domain's items (a column of the items table) or its rows.
-
-    `bins`: `domain, label, low, high, count, share`; shares are of the values that are there. `summary`:
-    `domain, values, missing` (a share), `smallest, median, mean, largest`. Texts count characters.
-    """
-
-    field: Field
-    over: Counted
-    edges: Edges
-    bins: pl.DataFrame
-    summary: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ def profile(data: PreparedDataset) -> Profile:
             frequency=pl.concat([_frequency(data, found, of) for of, found in counts.items()]),
             top=pl.concat([_top(data, found, of) for of, found in counts.items()]),
             unseen=unseen_shares(data),
-            distributions=_distributions(data, rows, counts["items"]),
+            distributions=distributions(data, rows, counts["items"]),
             overlap={of: _overlap(data, found, KEYS[of]) for of, found in counts.items()},
         )
 
@@ -93,7 +78,7 @@ def unseen_shares(data: PreparedDataset) -> pl.DataFrame:
     later = split_rows(data).filter(pl.col("split") != "train").group_by("domain", "split")
     shares = later.agg(user=user.mean(), item=item.mean(), either=(user | item).mean())
     order = pl.col("split").replace_strict({split: place for place, split in enumerate(SPLITS)}, return_dtype=pl.Int8)
-    return _in_order(data, shares.collect(engine="streaming"), order)
+    return in_order(data.domains, shares.collect(engine="streaming"), order)
 
 
 def _unseen(data: PreparedDataset, column: str) -> pl.Expr:
@@ -115,7 +100,9 @@ def _over_time(data: PreparedDataset, rows: pl.LazyFrame) -> tuple[Period, pl.Da
     span = found.group_by("domain").agg(pl.col("start").min().alias("from"), pl.col("start").max().alias("to"))
     whole = every.join(span, on="domain").filter(within).select("domain", "start")
     counted = whole.join(found, on=["domain", "start"], how="left").with_columns(pl.col("rows").fill_null(0))
-    return period, _in_order(data, counted.with_columns(*_interval(pl.col("label_rate"), pl.col("rows"))), "start")
+    return period, in_order(
+        data.domains, counted.with_columns(*_interval(pl.col("label_rate"), pl.col("rows"))), "start"
+    )
 
 
 def _interval(rate: pl.Expr, rows: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -151,14 +138,14 @@ def _histories(data: PreparedDataset, rows: pl.LazyFrame) -> pl.DataFrame:
     counted = length.group_by("domain", "value").agg(n=pl.len()).collect(engine="streaming")
     longest = counted["value"].max()
     assert isinstance(longest, int)
-    return _in_order(data, bin_counts(counted, whole_edges(0, longest)), "low")
+    return in_order(data.domains, bin_counts(counted, whole_edges(0, longest)), "low")
 
 
 def _frequency(data: PreparedDataset, counts: pl.DataFrame, of: Counted) -> pl.DataFrame:
     counted = counts.group_by("domain", "value").agg(n=pl.len())
     most = counted["value"].max()
     assert isinstance(most, int)
-    bins = _in_order(data, bin_counts(counted, doubling_edges(most)), "low")
+    bins = in_order(data.domains, bin_counts(counted, doubling_edges(most)), "low")
     return bins.with_columns(pl.lit(of).alias("of"))
 
 
@@ -171,53 +158,7 @@ def _top(data: PreparedDataset, counts: pl.DataFrame, of: Counted) -> pl.DataFra
         for share in _TOP
     ]
     made = counts.group_by("domain").agg(pl.lit(of).alias("of"), pl.len().alias("distinct"), *shares)
-    return _in_order(data, made)
-
-
-def _distributions(data: PreparedDataset, rows: pl.LazyFrame, item_counts: pl.DataFrame) -> tuple[Distribution, ...]:
-    of_rows, of_items = rows.collect_schema().names(), data.items.columns
-    made = []
-    for field in data.manifest.fields:
-        if field.kind not in ("number", "text"):
-            continue
-        value = _value(field).alias("value")
-        if field.name in of_items:
-            items = data.items.lazy().select("item", value)
-            values = item_counts.lazy().select("domain", "item").join(items, on="item").select("domain", "value")
-            made.append(_distribution(data, field, "items", values))
-        elif field.name in of_rows:
-            made.append(_distribution(data, field, "rows", rows.select("domain", value)))
-    return tuple(made)
-
-
-def _value(field: Field) -> pl.Expr:
-    """A number, or a text's length in characters; null where there is nothing to count."""
-    if field.kind == "number":
-        number = pl.col(field.name).cast(pl.Float64)
-        return pl.when(number.is_finite()).then(number)
-    length = pl.col(field.name).cast(pl.String).str.strip_chars().str.len_chars().cast(pl.Float64)
-    return pl.when(length > 0).then(length)
-
-
-def _distribution(data: PreparedDataset, field: Field, over: Counted, values: pl.LazyFrame) -> Distribution:
-    value = pl.col("value")
-    summary = values.group_by("domain").agg(
-        values=value.count(),
-        missing=value.is_null().mean(),
-        smallest=value.min(),
-        median=value.median(),
-        mean=value.mean(),
-        largest=value.max(),
-    )
-    counted = values.drop_nulls().group_by("domain", "value").agg(n=pl.len()).collect(engine="streaming")
-    edges = choose_edges(counted)
-    return Distribution(
-        field=field,
-        over=over,
-        edges=edges,
-        bins=_in_order(data, bin_counts(counted, edges), "low"),
-        summary=_in_order(data, summary.collect(engine="streaming")),
-    )
+    return in_order(data.domains, made)
 
 
 def _overlap(data: PreparedDataset, counts: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -233,13 +174,4 @@ def _overlap(data: PreparedDataset, counts: pl.DataFrame, key: str) -> pl.DataFr
     whole = every.join(shared, on=["domain", "other"], how="left").join(sizes, on="domain")
     share = pl.col("shared").fill_null(0)
     whole = whole.select("domain", "other", shared=share, share=share / pl.col("size"))
-    return _in_order(data, whole, _place(data, "other"))
-
-
-def _in_order(data: PreparedDataset, frame: pl.DataFrame, *then: str | pl.Expr) -> pl.DataFrame:
-    return frame.sort(_place(data, "domain"), *then)
-
-
-def _place(data: PreparedDataset, column: str) -> pl.Expr:
-    places = {domain: place for place, domain in enumerate(data.domains)}
-    return pl.col(column).replace_strict(places, return_dtype=pl.Int32)
+    return in_order(data.domains, whole, place(data.domains, "other"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ctrbench.validation import explain
 
 if TYPE_CHECKING:
     from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.progress import Tell
     from ctrbench.data.source import DatasetSource
     from ctrbench.data.store import PreparedDataset
 
@@ -69,7 +70,7 @@ def open_dataset(
     name_or_dir: str | Path,
     *,
     options: Mapping[str, Any] | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Tell | None = None,
 ) -> PreparedDataset:
     """Open a prepared folder, or a source that needs nothing from the user (such as `demo`).
 
@@ -116,12 +117,11 @@ def _check_prepared(data: PreparedDataset, options: Mapping[str, Any]) -> None:
             )
 
 
-def _automatic(
-    name: str, source: DatasetSource, preparation: PrepareOptions, progress: Callable[[str], None] | None
-) -> PreparedDataset:
+def _automatic(name: str, source: DatasetSource, preparation: PrepareOptions, progress: Tell | None) -> PreparedDataset:
     from filelock import FileLock
 
     from ctrbench.data.prepare import prepare
+    from ctrbench.data.progress import Stage
     from ctrbench.data.store import MANIFEST, PreparedDataset
 
     out = _cached("datasets", name, source, preparation.model_dump(mode="json"))
@@ -129,7 +129,7 @@ def _automatic(
         if (out / MANIFEST).is_file():
             return PreparedDataset.open(out)
         if progress is not None:
-            progress("getting the files")
+            progress(Stage("getting the files"))
         return prepare(source, raw_files(name, source), out, preparation, source_name=name, progress=progress)
 
 

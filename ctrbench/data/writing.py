@@ -26,7 +26,8 @@ _FAULT = re.compile(r"(?:.*: )?(.*) \(os error (\d+)\)")
 def write_tables(folder: Path, tables: Mapping[str, Iterable[pl.DataFrame]], about: Any) -> str:
     """Write each table as `NAME.parquet` into `folder`; returns their `ContentHash` and that of `about`.
 
-    A table comes in slices of one schema, one at least. Raises `OSError` where there is no place.
+    A table comes in slices of one schema, one at least; row groups are as large as the first.
+    Raises `OSError` where there is no place.
     """
     content = ContentHash(about)
     for name, slices in tables.items():
@@ -58,7 +59,9 @@ def _write_table(file: Path, slices: Iterator[pl.DataFrame]) -> None:
 
     with _os_errors():
         rows = register_io_source(source, schema=first.schema, is_pure=False)
-        rows.sink_parquet(file, compression_level=_COMPRESSION, row_group_size=SLICE, maintain_order=True)
+        rows.sink_parquet(
+            file, compression_level=_COMPRESSION, row_group_size=max(first.height, 1), maintain_order=True
+        )
 
 
 @contextmanager

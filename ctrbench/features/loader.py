@@ -24,8 +24,8 @@ View: TypeAlias = Callable[[pl.DataFrame, pl.DataFrame], Mapping[str, Tensor | R
 class Rows:
     """A split as one model sees it: N rows.
 
-    `features`: tensors (N, ...) or `Ragged` of N; int32 is int64 in batches. `domain` (N,) int64 indexes `domains`;
-    `label` (N,) float32; `row_id` (N,) int64. All may be mapped from files.
+    `features`: tensors (N, ...) or `Ragged` of N; int32 is int64 in batches. `domain` (N,) indexes `domains`;
+    `label` (N,) is 0 or 1; `row_id` (N,) int64.
     """
 
     features: Mapping[str, Tensor | Ragged]
@@ -41,12 +41,12 @@ class Rows:
         unknown = set(names.unique()) - set(domains)
         if unknown:
             raise DataError(f"rows of domain '{min(unknown)}' are not among {', '.join(domains)}")
-        codes = names.replace_strict(domains, range(len(domains)), return_dtype=pl.Int64)
+        codes = names.replace_strict(domains, range(len(domains)), return_dtype=pl.Int16)
         return cls(
             features=featurizer(rows, items),
-            domain=torch.from_numpy(codes.to_numpy().copy()),
+            domain=torch.from_numpy(codes.to_numpy(writable=True)),
             domains=tuple(domains),
-            label=torch.from_numpy(rows["label"].to_numpy().astype(np.float32)),
+            label=torch.from_numpy(rows["label"].to_numpy().astype(np.int8)),
             row_id=torch.from_numpy(rows["row_id"].to_numpy().copy()),
         )
 
@@ -63,7 +63,14 @@ class Rows:
                     x[feature.mask] = mask
             else:
                 x[name] = _wide(feature[rows])
-        return Batch(x, self.domain[rows], self.domains, self.label[rows], self.row_id[rows])
+        return Batch(x, self.domain[rows].long(), self.domains, self.label[rows].float(), self.row_id[rows])
+
+    def domain_of(self, rows: Tensor) -> Tensor:
+        """What `batch` would say of the domains of the rows with these indices."""
+        return self.domain[rows]
+
+    def prepare(self, rows: Tensor) -> None:
+        """Get ready for batches of the rows with these ascending indices; here, they are at hand."""
 
     @property
     def lengths(self) -> Tensor | None:

@@ -1,15 +1,21 @@
-"""Files as tensors: read from disk when they are used, and forgotten when asked to."""
+"""Files as tensors, and as rows: read from disk when they are used, and forgotten soon after."""
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakSet
 
 import torch
 from torch import Tensor
 
+from ctrbench.features.batch import Batch
+from ctrbench.features.loader import Rows
+from ctrbench.features.ragged import Ragged
+
+_AT_ONCE = 2**15  # rows that are copied before what was read of the files is let go of
 _mappings: WeakSet[mmap.mmap] = WeakSet()
 
 
@@ -30,3 +36,63 @@ def release() -> None:
     """
     for mapping in list(_mappings) if hasattr(mmap, "MADV_DONTNEED") else ():
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(frozen=True)
+class MappedRows(Rows):
+    """Rows whose tensors are mapped from files.
+
+    Those that `prepare` was last called with are in memory, and batches of them are made from there: single rows from
+    all over a file would bring in their whole neighbourhoods.
+    """
+
+    _ready: list[tuple[Tensor, Rows]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The rows with indices `rows` (B,)."""
+        where, places = self._find(rows)
+        return where.batch(places) if where is not self else super().batch(rows)
+
+    def domain_of(self, rows: Tensor) -> Tensor:
+        """The domains of the rows with indices `rows`."""
+        where, places = self._find(rows)
+        return where.domain[places]
+
+    def prepare(self, rows: Tensor) -> None:
+        """Copy the rows with these ascending indices into memory, in place of those before; but no tokens."""
+        self._ready.clear()
+        release()
+        if any(isinstance(feature, Ragged) and feature.mask is not None for feature in self.features.values()):
+            return
+        parts = []
+        for some in rows.split(_AT_ONCE):
+            parts.append(_select(self, some))
+            release()
+        if parts:
+            self._ready.append((rows, _joined(parts)))
+
+    def _find(self, rows: Tensor) -> tuple[Rows, Tensor]:
+        """Rows that hold those with indices `rows`, and their indices there."""
+        for indices, ready in self._ready:
+            places = torch.searchsorted(indices, rows).clamp(max=len(indices) - 1)
+            if torch.equal(indices[places], rows):
+                return ready, places
+        return self, rows
+
+
+def _select(rows: Rows, some: Tensor) -> Rows:
+    """Some of the rows, in memory."""
+    features = {name: f.select(some) if isinstance(f, Ragged) else f[some] for name, f in rows.features.items()}
+    return Rows(features, rows.domain[some], rows.domains, rows.label[some], rows.row_id[some])
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    """Rows one after the other; at least one part."""
+    features = {name: _join([part.features[name] for part in parts]) for name in parts[0].features}
+    own = {name: torch.cat([getattr(part, name) for part in parts]) for name in ("domain", "label", "row_id")}
+    return Rows(features, domains=parts[0].domains, **own)
+
+
+def _join(parts: Sequence[Tensor | Ragged]) -> Tensor | Ragged:
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    return torch.cat(tensors) if tensors else Ragged.joined([part for part in parts if isinstance(part, Ragged)])

@@ -1,6 +1,6 @@
 """In which batches rows come: shuffled for training, side by side for scoring.
 
-Either way few rows' places are in memory at a time, and rows that lie in mapped files are read a pool at a time.
+Either way rows are read a pool at a time, and the places of few are in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ctrbench.features.loader import Rows
-from ctrbench.features.mapped import release
 
 POOL = 2**20
 """Rows that are shuffled together; of more, each pool is drawn from everywhere."""
@@ -56,38 +55,43 @@ def train_order(rows: Rows, batch_size: int, seed: int, epoch: int) -> Sequence[
     lengths, count = rows.lengths, len(rows)
     if count <= POOL:
         return _grouped(rows, _shuffled(torch.arange(count), lengths, batch_size, generator))
-    pools = -(-count // _pool_size(batch_size))
+    pools = -(-count // _pool_size(count, batch_size))
     blocks = _spread(-(-count // _BLOCK), pools, generator)
     seeds = torch.randint(2**62, (pools,), generator=generator).tolist()
 
     def make(places: Tensor, pool: int) -> list[Tensor]:
         own = torch.Generator().manual_seed(seeds[pool])
-        return _grouped(rows, _shuffled(_rows_of(blocks, places, count), lengths, batch_size, own))
+        drawn = _rows_of(blocks, places, count).sort().values
+        rows.prepare(drawn)
+        return _grouped(rows, _shuffled(drawn, lengths, batch_size, own))
 
     return _in_pools(count, batch_size, make)
 
 
-def _pool_size(batch_size: int) -> int:
-    return max(POOL // batch_size, 1) * batch_size
+def _pool_size(count: int, batch_size: int) -> int:
+    """Rows in a pool, which is made of whole batches; pools are about equal."""
+    batches = -(-count // batch_size)
+    pools = -(-batches // max(POOL // batch_size, 1))
+    return -(-batches // max(pools, 1)) * batch_size
 
 
 def _in_pools(count: int, batch_size: int, make: Callable[[Tensor, int], list[Tensor]]) -> Pools:
     """`make(places, number)` cuts a pool, which holds the rows at `places` of some order, into batches."""
-    size = _pool_size(batch_size)
+    size = _pool_size(count, batch_size)
 
     @lru_cache(maxsize=2)
     def pool(number: int) -> list[Tensor]:
-        release()
         return make(torch.arange(number * size, min((number + 1) * size, count)), number)
 
-    return Pools(range(-(-count // batch_size)), size // batch_size, pool)
+    return Pools(range(-(-count // batch_size)), max(size // batch_size, 1), pool)
 
 
 def _spread(blocks: int, pools: int, generator: torch.Generator) -> Tensor:
-    """The numbers of blocks in random order, but of `pools` neighbours each comes into another pool."""
+    """The numbers of blocks in the order in which pools take them: of so many neighbours, each goes to another pool."""
     deal = torch.rand(-(-blocks // pools), pools, generator=generator).argsort(1)  # (neighbourhoods, pools)
-    numbers = (deal + torch.arange(len(deal))[:, None] * pools).T.flatten()  # one pool after the other
-    return numbers[numbers < blocks]
+    dealt = (deal + torch.arange(len(deal))[:, None] * pools).T
+    mixed = dealt.gather(1, torch.rand(dealt.shape, generator=generator).argsort(1)).flatten()
+    return mixed[mixed < blocks]
 
 
 def _rows_of(blocks: Tensor, places: Tensor, count: int) -> Tensor:
@@ -116,14 +120,19 @@ def eval_order(rows: Rows, batch_size: int) -> Sequence[Tensor]:
     """
     lengths = rows.lengths
     if lengths is None:
-        return _in_pools(len(rows), batch_size, lambda places, pool: _grouped(rows, places.split(batch_size)))
+
+        def make(places: Tensor, pool: int) -> list[Tensor]:
+            rows.prepare(places)
+            return _grouped(rows, places.split(batch_size))
+
+        return _in_pools(len(rows), batch_size, make)
     order = lengths.argsort(stable=True, descending=True)
     return _grouped(rows, order.split(_sizes(lengths[order].numpy(), batch_size)))
 
 
 def _grouped(rows: Rows, order: Iterable[Tensor]) -> list[Tensor]:
     """The same batches, in each of which rows stand by domain."""
-    return [indices[rows.domain[indices].argsort(stable=True)] for indices in order]
+    return [indices[rows.domain_of(indices).argsort(stable=True)] for indices in order]
 
 
 def _sizes(lengths: np.ndarray, batch_size: int) -> list[int]:

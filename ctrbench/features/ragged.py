@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +29,21 @@ class Ragged:
     def lengths(self) -> Tensor:
         """(N,) int64."""
         return self.offsets.diff()
+
+    def select(self, rows: Tensor) -> Ragged:
+        """The sequences `rows` alone, without padding."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+        where = torch.arange(int(offsets[-1])) + (starts - offsets[:-1]).repeat_interleave(lengths)
+        return replace(self, values=self.values[where], offsets=offsets)
+
+    @staticmethod
+    def joined(parts: Sequence[Ragged]) -> Ragged:
+        """The sequences of some, one after the other; at least one."""
+        lengths = torch.cat([part.lengths for part in parts])
+        offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+        return replace(parts[0], values=torch.cat([part.values for part in parts]), offsets=offsets)
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The sequences `rows`, padded to the longest of them: values (B, T) int64 and mask (B, T) bool; T >= 1."""

@@ -14,7 +14,7 @@ from ctrbench.data.resolve import cache_dir
 from ctrbench.features.array_store import Chunk, stored
 from ctrbench.features.featurizer import KeepsFeatures
 from ctrbench.features.loader import Rows
-from ctrbench.features.order import POOL
+from ctrbench.features.mapped import MappedRows
 from ctrbench.features.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
     from ctrbench.features.featurizer import Featurizer
 
-IN_MEMORY = POOL
+IN_MEMORY = 2**18
 """Of more rows than that, features are kept on disk."""
 SLICE = 2**18
 """Rows of a dataset that are in memory at a time, where not all of them are."""
@@ -66,7 +66,7 @@ def view(
     kept = stored(folder, chunks).features
     own = cast("dict[str, Tensor]", {name: kept.pop(name) for name in _OWN})
     features.update((name.removeprefix(_FEATURE), feature) for name, feature in kept.items())
-    return Rows(features, domains=tuple(domains), **own)
+    return MappedRows(features, domains=tuple(domains), **own)
 
 
 def _chunk(rows: Rows) -> Chunk:

@@ -27,11 +27,11 @@ def label_rate(
     wide = min(20.0, 0.8 * WIDTH * seconds / (reach[1] - reach[0]).total_seconds())
     base = alt.Chart(periods).encode(x=across.axis(tickCount=4))
     rate = alt.Y("label_rate:Q", title="label rate", axis=_up(tickCount=4, format="~%"), scale=alt.Scale(domain=[0, 1]))
-    band = base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title="label rate"), y2="high:Q")
+    sure = base.mark_bar(size=wide, opacity=0.2).encode(y=alt.Y("low:Q", title="label rate"), y2="high:Q")
     line = base.mark_line(strokeWidth=1.5).encode(y=rate)
-    points = base.transform_filter("datum.rows > 0").mark_point(size=8, filled=True, opacity=1).encode(y=rate)
+    points = base.transform_filter("datum.rows > 0").mark_point(size=10, filled=True, opacity=1).encode(y=rate)
     bars = base.mark_bar(size=wide).encode(y=alt.Y("rows:Q", title="rows", axis=_up(tickCount=2, format="~s")))
-    upper = alt.layer(band, line, points, *_cut_marks(cuts, across)).properties(width=WIDTH, height=_HEIGHT)
+    upper = alt.layer(sure, line, points, *_cut_marks(cuts, across)).properties(width=WIDTH, height=_HEIGHT)
     return alt.vconcat(upper, bars.properties(width=WIDTH, height=40), spacing=8)
 
 
@@ -88,7 +88,8 @@ def frequency(counts: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
         color=alt.Color("of:N", sort=["items", "users"]),
         strokeDash=alt.StrokeDash("of:N", sort=["items", "users"], legend=None),
     )
-    points = base.mark_point(filled=True, size=30, opacity=1)
+    shape = alt.Shape("of:N", sort=["items", "users"], legend=None, scale=alt.Scale(range=["circle", "cross"]))
+    points = base.mark_point(filled=True, size=30, opacity=1).encode(shape=shape)
     return alt.layer(base.mark_line(strokeWidth=1.5), points).properties(width=WIDTH, height=_HEIGHT)
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from ctrbench.data.bins import number
+from ctrbench.data.distributions import Distribution
 from ctrbench.data.periods import Period
-from ctrbench.data.profile import Distribution, Profile
+from ctrbench.data.profile import Profile
 from ctrbench.report import charts
 from ctrbench.report.page import Figure, Table
 from ctrbench.report.svg import to_svg

@@ -31,6 +31,12 @@ class Table:
     shaded: bool = False
 
     @property
+    def heads(self) -> list[tuple[str, bool]]:
+        """The columns' names, and whether numbers stand below."""
+        numeric = [not any(isinstance(value, str) for value in column) for column in zip(*self.rows, strict=True)]
+        return list(zip(self.columns, numeric or [False] * len(self.columns), strict=True))
+
+    @property
     def lines(self) -> list[list[tuple[str, Cell]]]:
         """The rows, each cell as text beside its value."""
         texts = [_column(column) for column in zip(*self.rows, strict=True)]
@@ -127,6 +133,8 @@ def _column(values: Sequence[Cell]) -> list[str]:
     whole = most > 1 and all(value == round(value) for value in floats)
     digits = 0 if whole or most >= 10_000 else 2 if most >= 10 else 4
     form = f",.{digits}f" if most >= 10_000 else f".{digits}f"  # a year has no comma
+    if 0 < most < 0.01:
+        form = ".3g"
     return ["" if value is None else _cell(value, form) for value in values]
 
 

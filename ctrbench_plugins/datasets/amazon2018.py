@@ -3,7 +3,8 @@
 Ni, Li, McAuley: Justifying recommendations using distantly-labeled reviews and fine-grained aspects
 (EMNLP 2019).
 The Uni-CTR paper (arXiv 2312.10743) uses five of its categories. A root folder holds, per category,
-`X.json.gz` (or `X_5.json.gz`, the 5-core subset) and `meta_X.json.gz`; plain `.json` works too.
+`X.json.gz` (or `X_5.json.gz`, the 5-core subset) and `meta_X.json.gz`; plain `.json` and `.json.zst` work too.
+Files of the 2023 release (`X.jsonl.gz`, `meta_X.jsonl.gz`) are known by their keys and read alike.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Amazon2018(DatasetSource):
         reviews: where a category has both files, its `all` reviews (as the paper) or the `5core` ones.
         missing_meta: a category without metadata is an `error`, since the paper joins reviews and metadata;
           `allow` takes its products from its reviews, with unknown title, brand and price.
-        price: `midpoint` reads `$1,299.00` and the middle of ranges, anything else is unknown;
+        price: `midpoint` reads `$1,299.00`, the middle of ranges and `from $3` as 3, anything else is unknown;
           `mean` reads plain prices only and gives the mean of all products to the rest, as the paper's code.
         """
 
@@ -62,6 +63,7 @@ class Amazon2018(DatasetSource):
 
     options: Options
 
+    version: ClassVar[str] = "2"
     fields: ClassVar[tuple[Field, ...]] = (
         Field(name="user", kind="id", of="user"),
         Field(name="item", kind="id", of="item"),

@@ -49,7 +49,7 @@ def read_meta(category: Category, problems: Problems) -> pl.DataFrame:
         pl.col(keys.item).str.strip_chars().alias("item"),
         "title",
         pl.col(keys.brand).alias("brand"),
-        pl.when(price.str.contains(r"^\d")).then("$" + price).otherwise(price) if keys.release == "2023" else price,
+        price if keys.release == "2018" else price.str.replace(r"^\d", "$$${0}"),
         "_file",
         "_line",
         "_text",

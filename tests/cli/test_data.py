@@ -16,7 +16,7 @@ from ctrbench.errors import ConfigError, DataError
 def run(*words: object) -> int:
     parser = argparse.ArgumentParser()
     verb.configure(parser)
-    return verb.run(parser.parse_args([str(word) for word in words]))
+    return verb.run(parser.parse_args([str(word) for word in words], argparse.Namespace(quiet=True)))
 
 
 @pytest.fixture
@@ -96,10 +96,11 @@ def test_describe_in_three_formats(root: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_preparing_loads_no_torch(root: Path) -> None:
+    out = root.parent / "out"
     code = (
         "import argparse, sys; from ctrbench.cli import data as verb; parser = argparse.ArgumentParser();"
-        "verb.configure(parser); verb.run(parser.parse_args(['prepare', 'amazon2018', '--root',"
-        f"{str(root)!r}, '--out', {str(root.parent / 'out')!r}])); sys.exit('torch' in sys.modules)"
+        f"verb.configure(parser); words = ['prepare', 'amazon2018', '--root', {str(root)!r}, '--out', {str(out)!r}];"
+        "verb.run(parser.parse_args(words, argparse.Namespace(quiet=False))); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ctrbench.data.clean import clean_text, price_text, read_price
+from ctrbench.data.clean import clean_text, price_text, read_price, states_price, was_page_code
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,12 @@ def test_text_is_what_a_reader_sees(raw: str | None, text: str | None) -> None:
         (".a-box-inner{width:10px}", None, None),
         ('<div class="a-section">$9.99</div>', None, None),
         ("from $10", 10.0, None),
+        ("From 3.00", 3.0, None),
+        ("$5.99 – $20.01", 13.0, None),
+        ("—", None, None),
+        ("None", None, None),
+        ("fromage $3", None, None),
+        ("$3 from", None, None),
     ],
 )
 def test_prices(raw: str | None, price: float | None, plain: float | None) -> None:
@@ -66,3 +72,15 @@ def test_prompts_show_prices_like_the_papers_figure() -> None:
         "0.07$",
         None,
     ]
+
+
+def test_what_says_no_price_states_none() -> None:
+    prices = [None, "", " ", "—", "-", "None", "null", "NaN", "n/a", "$3", "3", "free", ".a{b:c}", "-3"]
+    stated = pl.DataFrame({"price": prices}).filter(states_price(pl.col("price")))["price"]
+    assert stated.to_list() == ["$3", "3", "free", ".a{b:c}", "-3"]
+
+
+def test_page_code_is_what_cleaning_takes_all_of() -> None:
+    raw = pl.Series("title", [None, "", " ", "[]", '[""]', "Title", "<br>", "&lt;script&gt;x", ".a{b:c}", "[Import]"])
+    found = raw.filter(was_page_code(raw, clean_text(raw)))
+    assert found.to_list() == ["<br>", "&lt;script&gt;x", ".a{b:c}"]

@@ -109,7 +109,7 @@ def test_a_few_rows_have_the_histories_that_they_have_among_all() -> None:
 
 
 def test_one_user_with_many_rows_is_as_many_users() -> None:
-    """Nothing depends on how many rows a key has: a window of a long past is a slice, and memory is a few bytes a row."""
+    """A history is a slice of the past, however long that is: memory is a few bytes a row."""
     rows, window = 200_000, 1000
     index = np.arange(rows)
     one = pl.DataFrame(

@@ -11,6 +11,7 @@ import pytest
 from ctrbench.data import prepare as module
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
+from ctrbench.data.progress import Stage
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset, rows_hash
 from ctrbench.errors import DataError, OutputError, PluginError
@@ -220,9 +221,9 @@ def test_the_same_again_is_already_prepared(raw: Path, monkeypatch: pytest.Monke
     out = raw.parent / "out"
     prepare(FrameSource(ROWS), raw, out, source_name="frames")
     monkeypatch.setattr(module, "write_tables", lambda *args, **options: pytest.fail("prepared twice"))
-    told: list[str] = []
+    told: list[Stage] = []
     prepare(FrameSource(ROWS), raw, out, source_name="frames", progress=told.append)
-    assert told[-1].startswith("already prepared")
+    assert told[-1].name.startswith("already prepared")
 
 
 def test_another_preparation_needs_overwrite(raw: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import polars as pl
 import pytest
 
+from ctrbench.data.distributions import Distribution
 from ctrbench.data.periods import MOST, choose_period, moment, starts
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
-from ctrbench.data.profile import Distribution, Profile, profile
+from ctrbench.data.profile import Profile, profile
 from ctrbench.data.source import Field
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
@@ -242,5 +243,5 @@ def test_a_row_per_domain_is_enough(prepared: Prepare) -> None:
 
 def test_a_damaged_file_is_one_sentence(data: PreparedDataset) -> None:
     (data.path / "train.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="prepare the dataset again$"):
+    with pytest.raises(DataError, match=r"prepare the dataset again$"):
         profile(data)

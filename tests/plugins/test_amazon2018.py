@@ -48,6 +48,7 @@ def write(path: Path, rows: Iterable[dict[str, Any] | str]) -> None:
 
 
 REVIEWS = [review(f"U{n % 3}", f"P{n % 5}", n // 2, float(n % 5 + 1)) for n in range(20)]
+LATE = 15_000  # a day in 2011
 PRODUCTS = [product(f"P{n}") for n in range(5)]
 
 Make = Callable[..., PreparedDataset]
@@ -247,6 +248,150 @@ def test_files_that_cannot_be_used_are_one_sentence(root: Path, make: Make) -> N
             make()
         assert "\n" not in str(caught.value)
         assert not (root.parent / "out").exists()
+
+
+def test_prices_and_texts_that_mean_nothing_are_not_told_as_unreadable(root: Path, make: Make) -> None:
+    prices: list[Any] = [None, "", "—", "None", "from $3"]
+    products = [product(f"P{n}", price=price) for n, price in enumerate(prices)]
+    products[0]["brand"] = "var a = 1; function f(){}"
+    products[1]["title"] = "<br/>"
+    write(root / "meta_Gift_Cards.json.gz", products)
+    data = make()
+    assert data.items["price"].to_list() == [None, None, None, None, 3.0]
+    assert {reason: found[0] for reason, found in reasons(data).items()} == {
+        "brand holds page code: unknown": 1,
+        "title holds page code: unknown": 1,
+        "price is the lowest of several ('from'): taken as the price": 1,
+    }
+
+
+def test_the_same_rows_however_they_are_written(root: Path, make: Make) -> None:
+    whole = make().fingerprint
+    path = root / "Gift_Cards.json.gz"
+    text = gzip.decompress(path.read_bytes()).decode()
+    pretty = "\n".join(json.dumps(json.loads(line), indent=2) for line in text.splitlines())
+    array = json.dumps([json.loads(line) for line in text.splitlines()], indent=2)
+    for form in (
+        text.replace("\n", "\r\n"),
+        "\ufeff" + text,
+        text.rstrip(),
+        pretty,
+        array,
+        text.replace("U1", "U\\u00001"),
+    ):
+        path.write_bytes(gzip.compress(form.encode()))
+        assert make().fingerprint == whole
+    path.write_bytes(gzip.compress(text[:100].encode()) + gzip.compress(text[100:].encode()))
+    assert make().fingerprint == whole
+    path.unlink()
+    pl.DataFrame(REVIEWS).lazy().sink_ndjson(root / "Gift_Cards.json.zst", compression="zstd")
+    assert make().fingerprint == whole
+
+
+def test_ids_are_text(root: Path, make: Make) -> None:
+    ids = ["0001", "1", 2, "日本", " P4 "]
+    write(root / "meta_Gift_Cards.json.gz", [{**product(""), "asin": name} for name in ids])
+    write(
+        root / "Gift_Cards.json.gz",
+        [{**review("", "", n, n % 5 + 1), "reviewerID": ids[n % 5], "asin": ids[n % 5]} for n in range(20)],
+    )
+    data = make()
+    assert data.items["item"].to_list() == ["0001", "1", "2", "P4", "日本"]
+    assert set(data.rows("train")["user"]) == {"0001", "1", "2", "P4", "日本"}
+
+
+def review_2023(user: str, item: str, day: int, rating: Any = 5.0) -> dict[str, Any]:
+    made = {
+        "rating": rating,
+        "title": "Fine",
+        "text": "It is.",
+        "asin": "variant",
+        "parent_asin": item,
+        "user_id": user,
+    }
+    return {**made, "timestamp": (LATE + day) * DAY * 1000 + 999, "helpful_vote": 0, "verified_purchase": True}
+
+
+def product_2023(item: str, **values: Any) -> dict[str, Any]:
+    made = {"main_category": "Gift Cards", "title": f"Title of {item}", "price": 9.99, "store": "Brand"}
+    return {**made, "details": {"a": "b"}, "parent_asin": item, **values}
+
+
+def write_2023(root: Path, name: str, ending: str = ".jsonl.gz") -> None:
+    reviews = [
+        review_2023(row["reviewerID"], row["asin"], row["unixReviewTime"] // DAY, row["overall"]) for row in REVIEWS
+    ]
+    write(root / f"{name}{ending}", reviews)
+    write(root / f"meta_{name}{ending}", [product_2023(f"P{n}") for n in range(5)])
+
+
+@pytest.fixture
+def empty(root: Path) -> Path:
+    for path in root.iterdir():
+        path.unlink()
+    return root
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl", ".json"])
+def test_the_2023_release_says_the_same_in_other_words(root: Path, make: Make, ending: str) -> None:
+    late = [{**row, "unixReviewTime": row["unixReviewTime"] + LATE * DAY} for row in REVIEWS]
+    write(root / "Gift_Cards.json.gz", late)
+    of_2018 = make().fingerprint
+    for path in root.iterdir():
+        path.unlink()
+    write_2023(root, "Gift_Cards", ending)
+    data = make()
+    assert data.fingerprint == of_2018
+    assert not data.manifest.problems
+
+
+def test_the_2023_releases_own_quirks(empty: Path, make: Make) -> None:
+    write_2023(empty, "Amazon_Fashion")
+    prices: list[Any] = [26.95, None, "None", "—", "from 3.00"]
+    write(
+        empty / "meta_Amazon_Fashion.jsonl.gz", [product_2023(f"P{n}", price=prices[n], store=None) for n in range(5)]
+    )
+    data = make()
+    assert data.manifest.domains == {"fashion": "Amazon Fashion"}
+    assert data.items["price"].to_list() == [26.95, None, None, None, 3.0]
+    assert make(price="mean").items["price"].to_list() == [26.95] * 5
+    bad = [
+        {**review_2023("U", "P1", 9), "timestamp": 86_400 * 20_000},
+        {**review_2023("U", "P1", 9), "parent_asin": None},
+    ]
+    write(empty / "Amazon_Fashion.jsonl.gz", [*(review_2023(f"U{n}", "P1", n, n % 5 + 1) for n in range(9)), *bad])
+    assert {reason: found[0] for reason, found in reasons(make()).items() if "price" not in reason} == {
+        "timestamp is not a number of milliseconds": 1,
+        "row without parent_asin": 1,
+    }
+
+
+def test_times_of_2018_are_not_in_milliseconds(root: Path, make: Make) -> None:
+    write(root / "Gift_Cards.json.gz", [*REVIEWS, {**REVIEWS[0], "unixReviewTime": 1_500_000_000_000}])
+    assert reasons(make())["unixReviewTime is not a number of seconds"][0] == 1
+
+
+def test_one_folder_holds_one_release(root: Path, make: Make) -> None:
+    def refused(says: str) -> None:
+        with pytest.raises(DataError, match=says) as caught:
+            make()
+        assert "\n" not in str(caught.value)
+
+    write_2023(root, "All_Beauty")
+    refused(r"Gift_Cards\.json\.gz is of 2018, All_Beauty\.jsonl\.gz of 2023")
+    assert make(categories="gift_cards").domains == ("gift_cards",)
+    (root / "meta_Gift_Cards.json.gz").rename(root / "away")
+    write_2023(root, "Gift_Cards")
+    refused(r"Gift_Cards\.json\.gz and Gift_Cards\.jsonl\.gz, which are one category in two releases")
+    (root / "Gift_Cards.jsonl.gz").unlink()
+    refused(r"Gift_Cards\.json\.gz is of 2018, meta_Gift_Cards\.jsonl\.gz of 2023")
+
+
+def test_one_category_under_two_names(root: Path, make: Make) -> None:
+    write(root / "AMAZON_FASHION.json.gz", REVIEWS)
+    write_2023(root, "Amazon_Fashion")
+    with pytest.raises(DataError, match="one category in two releases"):
+        make()
 
 
 def test_folders_without_reviews(root: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from ctrbench.data.profile import profile
 from ctrbench.data.source import Field
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import OutputError
-from ctrbench.report.dataset_page import MOST_DRAWN, SYNTHETIC, dataset_page
-from ctrbench.report.page import render, write
+from ctrbench.report.dataset_page import SYNTHETIC, dataset_page
+from ctrbench.report.page import Cell, Table, render, write
 from tests.browser import look_at
 from tests.data.conftest import FrameSource, Row
 
@@ -198,18 +198,21 @@ def test_overlap_of_users_is_a_shaded_table(document: Document) -> None:
     assert "--share:0.143" in document.values("style")
 
 
-def test_many_domains_are_all_in_tables_and_the_largest_are_drawn(tmp_path: Path) -> None:
+def test_of_many_domains_the_largest_are_drawn_and_all_are_in_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctrbench.report.dataset_page.MOST_DRAWN", 2)
+    sizes = {"small": 10, "large": 30, "tiny": 2, "middle": 20}
     rows: list[Row] = [
-        (f"d{place:02}", f"u{n}", f"i{n}", n * 1000, float(n % 2 * 4 + 1))
-        for place in range(23)
-        for n in range(30 - place)
+        (domain, f"u{n}", f"i{n}", n * 1000, float(n % 2 * 4 + 1))
+        for domain, size in sizes.items()
+        for n in range(size)
     ]
     page = dataset_page(prepare(FrameSource(rows), tmp_path, tmp_path / "out", source_name="many"))
     over_time = next(section for section in page.sections if section.title == "Label rate over time")
-    assert [figure.title for figure in over_time.figures] == [f"d{place:02}" for place in range(MOST_DRAWN)]
-    sizes = page.sections[0]
-    assert str(MOST_DRAWN) in sizes.text
-    assert len(sizes.tables[0].rows) == 24
+    assert [figure.title for figure in over_time.figures] == ["large", "middle"]
+    assert page.sections[0].text == "Charts show the 2 domains with the most rows; the tables between them hold all."
+    assert {row[0] for row in page.sections[0].tables[0].rows} == {*sizes, "all"}
 
 
 def test_one_domain_one_moment_and_one_item_are_drawn(tmp_path: Path) -> None:
@@ -230,9 +233,25 @@ def test_a_page_replaces_a_page_and_nothing_else(data: PreparedDataset, tmp_path
     other = tmp_path / "thesis.html"
     other.write_text("<html>mine</html>")
     for place in (other, tmp_path):
-        with pytest.raises(OutputError, match="is no page that ctrbench wrote: choose another file$"):
+        with pytest.raises(OutputError, match=r"is no page that ctrbench wrote: choose another file$"):
             write(page, place)
     assert other.read_text() == "<html>mine</html>"
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([1, 2345, None], ["1", "2,345", ""]),
+        ([0.5, 1.0], ["0.5000", "1.0000"]),
+        ([1998.0, 1922.0], ["1998", "1922"]),
+        ([25.0, 12.345], ["25.00", "12.35"]),
+        ([1e-7, 3e-5], ["1e-07", "3e-05"]),
+        ([3_000_000.0, 5.5], ["3,000,000", "6"]),
+    ],
+)
+def test_a_columns_numbers_line_up(values: list[Cell], texts: list[str]) -> None:
+    lines = Table("", ["x"], [[value] for value in values]).lines
+    assert [text for ((text, _),) in lines] == texts
 
 
 def luminance(colour: str) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from ctrbench.cli.arguments import add_global
+
 HELP = "download and prepare datasets, and look at what they hold"
 
 ACTIONS = {
@@ -23,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in ACTIONS.items():
-        import_module(f"{__name__}.{name}").configure(actions.add_parser(name, help=text, allow_abbrev=False))
+        action = actions.add_parser(name, help=text, allow_abbrev=False)
+        import_module(f"{__name__}.{name}").configure(action)
+        add_global(action, default=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:

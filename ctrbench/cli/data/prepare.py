@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, split_options
+from ctrbench.cli.stages import telling
 from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from ctrbench.data.problems import Problem
     from ctrbench.data.source import DatasetSource
-
-log = logging.getLogger(__name__)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,16 +39,18 @@ def run(args: argparse.Namespace) -> int:
     kind = registry.load("datasets", args.source)
     preparation, of_source = split_options(args.options, set(kind.Options.model_fields))
     source = load_source(args.source, of_source)
-    data = prepare(
-        source,
-        _root(args, source),
-        args.out,
-        preparation,
-        strict=args.strict,
-        overwrite=args.overwrite,
-        source_name=args.source,
-        progress=log.info,
-    )
+    root = _root(args, source)
+    with telling(quiet=args.quiet) as tell:
+        data = prepare(
+            source,
+            root,
+            args.out,
+            preparation,
+            strict=args.strict,
+            overwrite=args.overwrite,
+            source_name=args.source,
+            progress=tell,
+        )
     for problem in data.manifest.problems:
         print(problem_line(problem))
     for domain in data.domains:
