@@ -33,11 +33,13 @@ class FakeData:
         self.path = Path("prepared")
         self.fingerprint = fingerprint
         self.domains = tuple(titles)
-        self.manifest = SimpleNamespace(source="fake", synthetic=synthetic, domains=titles)
+        self.manifest = SimpleNamespace(source="fake", synthetic=synthetic, domains=titles, options={})
+
+    def count(self, split: str, domains: Any = None, limit: int | None = None) -> int:
+        return (100 if limit is None else limit) * len(domains or self.domains)
 
     def rows(self, split: str, domains: Any = None, limit: int | None = None) -> Any:
-        count = 100 if limit is None else limit
-        return SimpleNamespace(height=count * len(domains or self.domains))
+        return SimpleNamespace(height=self.count(split, domains, limit))
 
 
 class _Model:

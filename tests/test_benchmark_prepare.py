@@ -32,7 +32,7 @@ def ours(raw, tmp_path_factory):
     return PreparedDataset.open(out)
 
 
-@pytest.fixture(scope="module", params=["dict", "frame"])
+@pytest.fixture(scope="module", params=prepare_twin.HISTORIES)
 def theirs(raw, tmp_path_factory, request):
     out = tmp_path_factory.mktemp("twin")
     counts = prepare_twin.prepare(raw, out, request.param)
@@ -52,15 +52,18 @@ def test_the_twins_prompts_and_so_its_histories_are_ours(ours, theirs):
     prompt = ours.manifest.prompts["default"]
     rows = pl.concat(ours.rows(split) for split in SPLITS)
     rows = rows.with_columns(render(rows, ours.items, prompt, ours.manifest.domains).alias("ours"))
-    rows = rows.filter(
-        pl.struct("user", "time").is_unique().all().over("user")
-    )  # the published code orders ties anyhow
+    rows = rows.filter(pl.struct("user", "time").is_unique().all().over("user"))  # the twin orders ties anyhow
     keys = ["reviewerID", "asin", "unixReviewTime"]
     both = rows.join(pl.concat(theirs.values()), left_on=["user", "item", "time"], right_on=keys)
     assert both.height == rows.height > 300
     assert both["prompt"].str.count_matches("product '").max() == 5
     without_ids = pl.col("ours", "prompt").str.replace_all(r"(user|product)_\d+", "")
-    different = both.select(without_ids).filter(pl.col("ours") != pl.col("prompt"))
+    # Where there is no plain price the twin gives the mean over reviews, and ours that over products.
+    is_mean = (pl.col("price") - pl.col("price").mean()).abs() < 1e-9
+    unpriced = pl.col("item").is_in(ours.items.filter(is_mean)["item"].implode())
+    without_means = pl.when(unpriced).then(without_ids.str.replace(r"[\d.]+\$\.$", "")).otherwise(without_ids)
+    different = both.select(without_means.name.keep()).filter(pl.col("ours") != pl.col("prompt"))
+    assert 0 < both.select(unpriced.sum()).item() < 0.5 * both.height
     assert different.is_empty(), different.row(0)
 
 

@@ -11,8 +11,10 @@ prepare    the command with its defaults
 read       polars reads the same lines and does nothing with them: the least that preparing could take
 published  the command with the published rules (ratings of 3 dropped, repeats kept, plain prices or else their mean,
            81/9/10), and every row's prompt rendered: the twin's work
-twin       the same in pandas: JSON parsed line by line, histories and prompts in loops over rows, written as CSV.
-           The titles of histories come from a dictionary; `twin, scan` searches all products for each of them
+twin       the published main script's way, in pandas: all keys of the files in one joined frame, prices and prompts by
+           functions applied to each row, histories in two loops over its rows, written as CSV, read again and split
+twin, scan the published older script's way: the same, but for histories it searches the joined frame for the rows of
+           each user, and for each title of each history
 """
 
 from __future__ import annotations
@@ -77,17 +79,17 @@ def read(root: Path, out: Path) -> None:
 
 
 def twin(root: Path, out: Path) -> None:
-    """The published preprocessing."""
+    """The published main script's way."""
     from ctrbench.benchmarks.prepare_twin import prepare
 
     prepare(root, out)
 
 
 def twin_scan(root: Path, out: Path) -> None:
-    """The same with the other way to look up titles."""
+    """The published older script's way."""
     from ctrbench.benchmarks.prepare_twin import prepare
 
-    prepare(root, out, lookup="frame")
+    prepare(root, out, history="scan")
 
 
 SIDES: dict[str, Callable[[Path, Path], None]] = {
@@ -137,8 +139,8 @@ def compare(raw: Path, sizes: list[int], twin_sizes: list[int], turns: int) -> N
     for rows in twin_sizes:
         mine, *theirs = (measure(name, raw, rows, turns)["seconds"] for name in ("published", "twin", "twin, scan"))
         ratios[rows] = [f"{other / mine:.1f}" for other in theirs]
-    for rows, (with_dictionary, with_scan) in ratios.items():
-        print(f"twin / published at {rows:,} rows: {with_dictionary} (scan: {with_scan})")
+    for rows, (running, scan) in ratios.items():
+        print(f"twin / published at {rows:,} rows: {running} (scan: {scan})")
     for (less, before), (more, after) in pairwise(zip(sizes, ours, strict=True)):
         print(f"seconds per row at {more:,} / at {less:,} rows: {after / before * less / more:.2f}")
 

@@ -170,7 +170,7 @@ class _Run:
         if not missing:
             return record
         model, featurizer = self._trained()
-        parts, seconds, scored = [], 0.0, 0
+        parts, found, seconds, scored = [], record.metrics, 0.0, 0
         hashes = dict(record.rows.test_hash)
         for split, domain in dict.fromkeys((target.split, target.domain) for target in missing):
             heads = [target.head for target in missing if (target.split, target.domain) == (split, domain)]
@@ -180,16 +180,16 @@ class _Run:
                 truth = self._truth(split, domain)
             rows = self._rows(split, featurizer, (domain,))
             start = time.perf_counter()
-            scores = score(model, rows, heads, **self._score_options(), watch=self.watch)
+            logits = score(model, rows, heads, **self._score_options(), watch=self.watch)
             seconds, scored = seconds + time.perf_counter() - start, scored + len(rows)
-            parts.append(metric_tree.long_table(split, truth, scores, heads))
-        new = pl.concat(parts)
-        self.team.on_main(lambda: self._store(new))
-        metrics = metric_tree.merge(record.metrics, metric_tree.nothing(missing), metric_tree.metrics(new))
+            scores = logits.drop("domain").with_columns(truth)
+            found = metric_tree.merge(found, metric_tree.metrics(split, domain, scores, heads))
+            parts.append(metric_tree.long_table(split, domain, scores, heads))
+        self.team.on_main(lambda: self._store(pl.concat(parts)))
         speed = scored / seconds if seconds else None
         return record.model_copy(
             update={
-                "metrics": metrics,
+                "metrics": found,
                 "rows": record.rows.model_copy(update={"test_hash": hashes}),
                 "cost": record.cost.model_copy(update={"score_rows_per_s": record.cost.score_rows_per_s or speed}),
             }
@@ -219,12 +219,12 @@ class _Run:
     def _count(self, split: Split) -> int:
         return self.data.count(split, self.spec.domains, self.spec.limit)
 
-    def _truth(self, split: Split, domain: str) -> pl.Series | None:
-        """Each row's true probability, where the data knows it."""
+    def _truth(self, split: Split, domain: str) -> pl.Series | pl.Expr:
+        """Each row's true probability, or nulls where the data does not know it."""
         rows = self.data.scan(split, (domain,), self.spec.limit)
         with self.data.reading():
             if TRUE_PROBABILITY not in rows.collect_schema():
-                return None
+                return pl.lit(None, pl.Float64).alias(TRUE_PROBABILITY)
             return rows.select(TRUE_PROBABILITY).collect().to_series()
 
     def _rows(self, split: Split, featurizer: Featurizer, domains: Sequence[str]) -> Rows:
@@ -253,15 +253,14 @@ class _Run:
             steps=result.steps,
         )
 
-    def _store(self, new: pl.DataFrame) -> None:
+    def _store(self, new: pl.LazyFrame) -> None:
         """Add rows to the predictions; the same target scored twice is kept once."""
         path, target = self.folder.predictions, ["split", "domain", "head"]
-        rows = new.lazy().with_columns(pl.col(target).cast(pl.String))
         if path.exists():
-            scored = rows.select(target).unique()
-            rows = pl.concat([pl.scan_parquet(path).join(scored, on=target, how="anti", maintain_order="left"), rows])
+            again = new.select(target).unique()
+            new = pl.concat([pl.scan_parquet(path).join(again, on=target, how="anti", maintain_order="left"), new])
         with records.atomic(path) as temporary:
-            rows.sink_parquet(temporary)
+            new.sink_parquet(temporary)
 
 
 def _device(model: CTRModel) -> torch.device:

@@ -29,19 +29,19 @@ def telling(*, quiet: bool, stream: TextIO | None = None) -> Iterator[Tell | Non
 
 
 class Lines:
-    """A line every few seconds; short work says nothing."""
+    """A line every few seconds, less often as work goes on; short work says nothing."""
 
     def __init__(self, stream: TextIO, every: float = EVERY) -> None:
         self.stream, self.every = stream, every
         self.name = ""
-        self.start = self.last = time.monotonic()
+        self.begin = self.start = self.last = time.monotonic()
 
     def watch(self, stage: Stage) -> None:
-        """At most one line every few seconds."""
+        """A line, if the last one is old enough."""
         now = time.monotonic()
         if stage.name != self.name:
             self.name, self.start = stage.name, now
-        if now - self.last >= self.every:
+        if now - self.last >= max(self.every, (now - self.begin) / 10):
             self.last = now
             print(state(stage, now - self.start), file=self.stream, flush=True)
 

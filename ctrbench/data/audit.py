@@ -181,8 +181,8 @@ def _two_splits(rows: AuditRows) -> Check:
     name = "no (user, item, time) stands in two splits"
     if torn.is_empty():
         several = rows.repeated["event"].n_unique()
-        told = f"{several:,} stand in several rows of one split" if several else "none stands in two rows"
-        return failed_if(False, name, told)
+        holds = f"{several:,} stand in several rows of one split" if several else "none stands in two rows"
+        return failed_if(False, name, holds)
     apart = torn.filter((domain.n_unique() > 1).over("event"))
     pairs = apart.group_by("event").agg(domain.unique().sort()).group_by("domain").len().sort("len", descending=True)
     told = [f"{torn['event'].n_unique():,} events do"]

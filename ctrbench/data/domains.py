@@ -98,8 +98,10 @@ def _user_groups(rows: pl.DataFrame, train: float) -> pl.Expr:
 def _by_column(rows: pl.DataFrame, items: pl.DataFrame, name: str, groups: int) -> DerivedDomains:
     values = _values(rows, items, name)
     numeric = values.dtype.is_numeric()
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
     if numeric and values.n_unique() > groups:
-        texts, ordered = _ranges(values.cast(pl.Float64).fill_nan(None), groups)
+        texts, ordered = _ranges(values.cast(pl.Float64), groups)
     else:
         texts = values.cast(pl.String)
         ordered = values.unique().sort(nulls_last=True).cast(pl.String).drop_nulls().to_list()
@@ -138,7 +140,9 @@ def _ranges(values: pl.Series, groups: int) -> tuple[pl.Series, list[str]]:
     told = [f"{end:.15g}" for end in ends]
     between = [f"above {low} to {high}" for low, high in pairwise(told)]
     ranges = [f"up to {told[0]}", *between, f"above {told[-1]}"] if told else [f"up to {known[-1]:.15g}"]
-    return values.cut(ends, labels=ranges).cast(pl.String), ranges
+    place = pl.Series(ends, dtype=pl.Float64).search_sorted(values.fill_null(0.0), side="left")
+    texts = pl.Series(ranges).gather(place)
+    return texts.to_frame("range").select(pl.when(values.is_not_null()).then("range")).to_series(), ranges
 
 
 def identifier(text: str) -> str:

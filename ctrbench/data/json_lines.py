@@ -59,7 +59,8 @@ def _blocks(path: Path, keys: Sequence[str], size: int = _BLOCK) -> Iterator[pl.
     for lines in scan_lines(path).select("_line", "_text").collect_batches(maintain_order=True):
         waiting.append(lines)
         if sum(map(len, waiting)) >= size:
-            yield _named(records.read(pl.concat(waiting)), path)
+            for part in pl.concat(waiting).iter_slices(size):
+                yield _named(records.read(part), path)
             waiting = []
     if waiting:
         yield _named(records.read(pl.concat(waiting)), path)
@@ -94,6 +95,8 @@ class _Records:
 
     def end(self) -> pl.DataFrame:
         """The record that was waiting for more lines."""
+        if self._open.is_empty():
+            return self._broken(self._open)
         return self._read_odd(self._open.clear(), last=True)
 
     def _read_odd(self, lines: pl.DataFrame, *, last: bool) -> pl.DataFrame:
@@ -133,7 +136,7 @@ class _Records:
         if texts.is_empty():
             return pl.DataFrame(schema=self._schema)
         try:
-            values = pl.read_ndjson(texts.str.join("\n").item().encode(), schema=self._schema)
+            values = pl.read_ndjson(texts.str.join("\n").cast(pl.Binary).item(), schema=self._schema)
         except pl.exceptions.PolarsError:
             return None
         if values.height != len(texts):

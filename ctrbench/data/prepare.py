@@ -116,7 +116,7 @@ def prepare(
 
 def _called(source: DatasetSource, source_name: str) -> str:
     """The dataset's own name, else the source's; another source's name would mix their results."""
-    if source.name in registry.names("datasets") and source.name != source_name:
+    if source.name not in (None, source_name) and source.name in registry.names("datasets"):
         raise ConfigError(f"the dataset is named {source.name!r}, as a dataset plugin is: give it another name")
     return source.name or source_name
 

@@ -108,12 +108,12 @@ def _check_prepared(data: PreparedDataset, options: Mapping[str, Any]) -> None:
     own = [key for key in options if key not in manifest.options]
     if own:
         raise ConfigError(f"{data.path} is prepared already, so it takes no option {min(own)!r}; prepare another")
-    asked = sort_options(options, ())[0].model_dump(mode="json")
+    asked, plugin = sort_options(options, ())[0].model_dump(mode="json"), manifest.plugin or manifest.source
     for key in options:
         if asked[key] != manifest.options[key]:
             raise ConfigError(
                 f"{data.path} was prepared with {key}={manifest.options[key]}, not {key}={asked[key]}: prepare another"
-                f" with `ctrbench data prepare {manifest.plugin or manifest.source} … -o {key}={asked[key]} --out DIR`, and name that"
+                f" with `ctrbench data prepare {plugin} … -o {key}={asked[key]} --out DIR`, and name that"
             )
 
 

@@ -62,12 +62,13 @@ class Rows:
                 if feature.mask is not None:
                     x[feature.mask] = mask
             else:
-                x[name] = _wide(feature[rows])
-        return Batch(x, self.domain[rows].long(), self.domains, self.label[rows].float(), self.row_id[rows])
+                x[name] = _wide(feature.index_select(0, rows))
+        domain, label, row_id = (own.index_select(0, rows) for own in (self.domain, self.label, self.row_id))
+        return Batch(x, domain.long(), self.domains, label.float(), row_id)
 
     def domain_of(self, rows: Tensor) -> Tensor:
         """What `batch` would say of the domains of the rows with these indices."""
-        return self.domain[rows]
+        return self.domain.index_select(0, rows)
 
     def prepare(self, rows: Tensor) -> None:
         """Get ready for batches of the rows with these ascending indices; here, they are at hand."""

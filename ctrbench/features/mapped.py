@@ -6,6 +6,7 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakSet
 
 import torch
@@ -46,7 +47,7 @@ class MappedRows(Rows):
     all over a file would bring in their whole neighbourhoods.
     """
 
-    _ready: list[tuple[Tensor, Rows]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _ready: list[_Ready] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def batch(self, rows: Tensor) -> Batch:
         """The rows with indices `rows` (B,)."""
@@ -62,28 +63,49 @@ class MappedRows(Rows):
         """Copy the rows with these ascending indices into memory, in place of those before; but no tokens."""
         self._ready.clear()
         release()
-        if any(isinstance(feature, Ragged) and feature.mask is not None for feature in self.features.values()):
-            return
-        parts = []
-        for some in rows.split(_AT_ONCE):
-            parts.append(_select(self, some))
-            release()
-        if parts:
-            self._ready.append((rows, _joined(parts)))
+        if len(rows) and not any(isinstance(f, Ragged) and f.mask is not None for f in self.features.values()):
+            self._ready.append(_Ready.of(self, rows))
 
     def _find(self, rows: Tensor) -> tuple[Rows, Tensor]:
         """Rows that hold those with indices `rows`, and their indices there."""
-        for indices, ready in self._ready:
-            places = torch.searchsorted(indices, rows).clamp(max=len(indices) - 1)
-            if torch.equal(indices[places], rows):
-                return ready, places
+        for ready in self._ready:
+            places = ready.find(rows)
+            if places is not None:
+                return ready.rows, places
         return self, rows
+
+
+class _Ready(NamedTuple):
+    """Some of the rows of another, in memory: runs that begin at the indices `first` (ascending), here at `place`."""
+
+    rows: Rows
+    first: Tensor
+    place: Tensor
+
+    @classmethod
+    def of(cls, rows: Rows, indices: Tensor) -> _Ready:
+        parts = []
+        for some in indices.split(_AT_ONCE):
+            parts.append(_select(rows, some))
+            release()
+        place = torch.cat([torch.zeros(1, dtype=torch.int64), (indices.diff() != 1).nonzero()[:, 0] + 1])
+        return cls(_joined(parts), indices[place], place)
+
+    def find(self, indices: Tensor) -> Tensor | None:
+        """Where these rows are; None where not all are there."""
+        run = torch.searchsorted(self.first, indices, right=True) - 1
+        into = indices - self.first[run]
+        sizes = torch.cat([self.place[1:], torch.tensor([len(self.rows)])]) - self.place
+        return self.place[run] + into if bool(((run >= 0) & (into < sizes[run])).all()) else None
 
 
 def _select(rows: Rows, some: Tensor) -> Rows:
     """Some of the rows, in memory."""
-    features = {name: f.select(some) if isinstance(f, Ragged) else f[some] for name, f in rows.features.items()}
-    return Rows(features, rows.domain[some], rows.domains, rows.label[some], rows.row_id[some])
+    features = {
+        name: f.select(some) if isinstance(f, Ragged) else f.index_select(0, some) for name, f in rows.features.items()
+    }
+    domain, label, row_id = (own.index_select(0, some) for own in (rows.domain, rows.label, rows.row_id))
+    return Rows(features, domain, rows.domains, label, row_id)
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:

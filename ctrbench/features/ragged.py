@@ -32,11 +32,10 @@ class Ragged:
 
     def select(self, rows: Tensor) -> Ragged:
         """The sequences `rows` alone, without padding."""
-        starts = self.offsets[rows]
-        lengths = self.offsets[rows + 1] - starts
+        starts, lengths = self._places(rows)
         offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
         where = torch.arange(int(offsets[-1])) + (starts - offsets[:-1]).repeat_interleave(lengths)
-        return replace(self, values=self.values[where], offsets=offsets)
+        return replace(self, values=self.values.index_select(0, where), offsets=offsets)
 
     @staticmethod
     def joined(parts: Sequence[Ragged]) -> Ragged:
@@ -47,12 +46,17 @@ class Ragged:
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The sequences `rows`, padded to the longest of them: values (B, T) int64 and mask (B, T) bool; T >= 1."""
-        starts = self.offsets[rows]
-        lengths = self.offsets[rows + 1] - starts
+        starts, lengths = self._places(rows)
         width = max(int(lengths.max()), 1) if len(rows) else 1
         steps = torch.arange(width)
         mask = steps < lengths[:, None]  # (B, T)
         if not len(self.values):
             return torch.full(mask.shape, self.pad, dtype=torch.int64), mask
         where = (starts[:, None] + steps).clamp_(max=len(self.values) - 1)
-        return self.values[where].to(torch.int64).masked_fill_(~mask, self.pad), mask
+        values = self.values.index_select(0, where.flatten()).view_as(where)  # several times as fast as indexing
+        return values.to(torch.int64).masked_fill_(~mask, self.pad), mask
+
+    def _places(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the sequences `rows` begin, and their lengths."""
+        starts = self.offsets.index_select(0, rows)
+        return starts, self.offsets.index_select(0, rows + 1) - starts

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
     from ctrbench.features.featurizer import Featurizer
 
-IN_MEMORY = 2**18
+IN_MEMORY = 2**17
 """Of more rows than that, features are kept on disk."""
-SLICE = 2**18
+SLICE = 2**17
 """Rows of a dataset that are in memory at a time, where not all of them are."""
 _WAY = 1  # raised when the same rows get other features than before
 _OWN = ("domain", "label", "row_id")

@@ -104,13 +104,23 @@ class Amazon2018(DatasetSource):
         options = self.options
         return remote_files(RELEASE_2018, options.categories, core=options.reviews == "5core", domain_of=domain_of)
 
+    def __init__(self, options: BaseModel | None = None) -> None:
+        super().__init__(options)
+        self._found: dict[Path, list[Category]] = {}
+
     def categories(self, root: Path) -> list[Category]:
-        """The categories to read, the paper's first and in its order; `DataError` says what is missing."""
-        options = self.options
-        return find_categories(root, options.categories, options.reviews, options.missing_meta)
+        """The categories to read, the paper's first and in its order; `DataError` says what is missing.
+
+        Files are looked at once, and again when `inputs` is asked for.
+        """
+        if root not in self._found:
+            options = self.options
+            self._found[root] = find_categories(root, options.categories, options.reviews, options.missing_meta)
+        return self._found[root]
 
     def inputs(self, root: Path) -> list[Path]:
         """Per category its reviews, then its metadata."""
+        self._found.pop(root, None)
         return [path for c in self.categories(root) for path in (c.reviews, c.meta) if path is not None]
 
     def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:

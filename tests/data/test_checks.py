@@ -14,8 +14,6 @@ import pytest
 from ctrbench import registry
 from ctrbench.cli import main
 from ctrbench.data.checks import LONGEST, RESERVED, is_legal
-from ctrbench.data.problems import Problems
-from ctrbench.data.store import PreparedDataset
 
 from .conftest import FrameSource, Prepare, Row
 
@@ -88,13 +86,14 @@ def test_one_class_in_one_domain_is_noted(prepared: Prepare) -> None:
     assert found == [("row of a domain whose labels are all 1: no AUC there", "c", 10, False)]
 
 
-def test_seconds_and_milliseconds_in_one_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reviews = [{"unixReviewTime": 1_500_000_000 + n, "overall": n % 5 + 1} for n in range(9)]
-    reviews[4]["unixReviewTime"] *= 1000
-    amazon(tmp_path / "raw", reviews)
-    told = _sentence(prepare_amazon(tmp_path / "raw"), tmp_path, capsys)
-    assert told.startswith("times are in mixed units: 1 of 9 are no seconds since 1970")
-    assert "Gift_Cards.json:5: user U, item P, time 1500000004000" in told
+def test_seconds_and_milliseconds_in_one_column(refused: Refused) -> None:
+    def changed(rows: pl.DataFrame) -> pl.DataFrame:
+        read = rows.with_row_index("_line", offset=1).with_columns(_file=pl.lit("log.csv"))
+        return read.with_columns(time=pl.when(pl.col("_line") == 5).then(1_500_000_004_000).otherwise("time"))
+
+    told = refused(ROWS, changed=changed)
+    assert told.startswith("times are in mixed units: 1 of 40 are no seconds since 1970")
+    assert "see log.csv:5: user u0, item i4, time 1500000004000: bring them to one unit" in told
 
 
 def test_of_mixed_units_the_rarer_are_shown(refused: Refused) -> None:
@@ -150,8 +149,10 @@ def test_a_domain_of_three_rows_is_a_word_in_a_table(
 
 @pytest.mark.parametrize(
     "name",
-    [*("a.b", "a/b", "a\\b", "a:b", "a,b", "a\tb", "a\n", " a", "a ", "..", ".", "", "-", "\N{GRINNING FACE}")]
-    + [*("CON", "nul", "com1", "x" * (LONGEST + 1), "a\0b", *RESERVED)],
+    [
+        *("a.b", "a/b", "a\\b", "a:b", "a,b", "a\tb", "a\n", " a", "a ", "..", ".", "", "-", "\N{GRINNING FACE}"),
+        *("CON", "nul", "com1", "x" * (LONGEST + 1), "a\0b", *RESERVED),
+    ],
 )
 def test_a_name_that_no_domain_can_have(refused: Refused, name: str) -> None:
     told = refused([*ROWS, (name, "u0", "i0", 1, 5.0)])
@@ -188,9 +189,3 @@ def test_a_prepared_folder_of_another_format(prepared: Prepare, capsys: pytest.C
     manifest.write_text(whole.replace('"window": 5', '"windows": 5'))
     assert main(["data", "audit", str(data.path)]) == 2
     assert "prepared with options that this ctrbench does not know (at windows)" in capsys.readouterr().err
-
-
-def test_checks_name_rows_but_change_none(prepared: Prepare) -> None:
-    """What is only noted leaves the rows, and so the fingerprint, as they are."""
-    assert isinstance(prepared(ROWS), PreparedDataset)
-    assert Problems().entries == []

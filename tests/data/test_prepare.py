@@ -108,6 +108,12 @@ def test_repeats_go_once_and_are_counted(prepared: Prepare) -> None:
     assert all_rows(prepared(rows, dedupe=False)).height == 41
 
 
+def test_repeats_are_shown_in_the_order_of_the_files(prepared: Prepare) -> None:
+    again: list[Row] = [("a", user, "i1", at, 5.0) for user, at in (("u9", 7), ("u1", 3), ("u5", 5))]
+    problem = prepared([*again, *ROWS, *again]).manifest.problems[0]
+    assert problem.examples == ("user u9, item i1, time 7", "user u1, item i1, time 3", "user u5, item i1, time 5")
+
+
 def test_every_row_is_explained(prepared: Prepare) -> None:
     data = prepared([*ROWS, ROWS[0], ("b", "u9", "unknown", 1, 5.0)], items=[f"i{n}" for n in range(7)])
     steps = {step.name: sum(step.rows.values()) for step in data.manifest.steps}

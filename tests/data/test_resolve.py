@@ -58,6 +58,31 @@ def test_an_automatic_source_is_prepared_once_per_options() -> None:
     assert open_dataset("automatic", options={"scale": 2}).path != first.path
 
 
+def test_an_automatic_source_is_prepared_once_per_options_of_the_preparation() -> None:
+    usual = open_dataset("automatic", options={"scale": 2})
+    other = open_dataset("automatic", options={"scale": 2, "split": "global_time", "window": 1})
+    assert usual.path != other.path
+    assert (other.manifest.options["split"], other.manifest.options["window"]) == ("global_time", 1)
+    assert len(set(Automatic.downloads)) == 1  # of the same files
+    assert open_dataset("automatic", options={"window": 1, "split": "global_time", "scale": 2}).path == other.path
+
+
+def test_options_of_a_prepared_folder_must_be_those_it_was_prepared_with(prepared: Prepare) -> None:
+    data = prepared(ROWS, split="global_time", window=3)
+    assert open_dataset(data.path, options={"split": "global_time", "window": 3}).fingerprint == data.fingerprint
+    with pytest.raises(ConfigError, match=r"prepared with window=3, not window=5: prepare another with `ctrbench data"):
+        open_dataset(data.path, options={"split": "global_time", "window": 5})
+    with pytest.raises(ConfigError, match="takes no option 'scale'"):
+        open_dataset(data.path, options={"scale": 1})
+
+
+def test_an_option_of_neither_source_nor_preparation_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"splt=random: there is no option 'splt'\. Did you mean 'split'"):
+        open_dataset("automatic", options={"splt": "random"})
+    with pytest.raises(ConfigError, match=r"split in the options of the preparation: .*global_time"):
+        open_dataset("automatic", options={"split": "globel"})
+
+
 def test_another_version_of_a_source_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_dataset("automatic")
     monkeypatch.setattr(Automatic, "version", "2")

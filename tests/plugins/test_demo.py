@@ -274,7 +274,7 @@ def test_another_version_of_the_demo_is_written_anew(tmp_path: Path, monkeypatch
     source = Demo(Demo.Options(scale=0.01))
     source.download(tmp_path)
     before = (tmp_path / raw_files()[0]).stat().st_mtime_ns
-    monkeypatch.setattr(Demo, "version", "2")
+    monkeypatch.setattr(Demo, "version", "another")
     source.download(tmp_path)
     assert (tmp_path / raw_files()[0]).stat().st_mtime_ns > before
 
