@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +39,19 @@ class ContentHash:
 
     def passing(self, name: str, pieces: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Hand the pieces of a table on, and hash them on the way; the table counts once all have passed."""
-        # Each part of a column has its own digest, so the whole does not depend on where pieces end.
-        parts: dict[str, list[hashlib._Hash]] = {}
-        rows = 0
-        for frame in pieces:
-            rows += len(frame)
-            for column in frame.columns:
-                digests = parts.setdefault(column, [hashlib.sha256() for _ in range(5)])
-                for start in range(0, len(frame), _SLICE):
-                    for digest, data in zip(digests, _parts(frame[column].slice(start, _SLICE)), strict=False):
-                        digest.update(data)
-            yield frame
-        for column, digests in parts.items():
+        columns: dict[str, _ColumnHash] = {}
+        with ThreadPoolExecutor(1) as another:
+            hashing: Future[None] | None = None
+            for frame in pieces:
+                if hashing is not None:
+                    hashing.result()
+                hashing = another.submit(_update, columns, frame)  # while the next piece is made
+                yield frame
+            if hashing is not None:
+                hashing.result()
+        for column, found in columns.items():
             self._digest.update(f"\0{name}\0{column}\0".encode())
-            self._digest.update(_joined(rows, digests))
+            self._digest.update(found.digest())
 
     def hexdigest(self) -> str:
         """The hash of the tables that have passed."""
@@ -67,11 +67,29 @@ def frames_hash(frames: Mapping[str, pl.DataFrame | Iterable[pl.DataFrame]], abo
     return content.hexdigest()
 
 
-def _joined(rows: int, parts: Iterable[hashlib._Hash]) -> bytes:
-    whole = hashlib.sha256(str(rows).encode())
-    for part in parts:
-        whole.update(part.digest())
-    return whole.digest()
+class _ColumnHash:
+    """The hash of a column. Each of its parts has a digest, so the whole does not depend on where pieces end."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._parts = [hashlib.sha256() for _ in range(5)]
+
+    def update(self, column: pl.Series) -> None:
+        self._rows += len(column)
+        for start in range(0, len(column), _SLICE):
+            for digest, data in zip(self._parts, _parts(column.slice(start, _SLICE)), strict=False):
+                digest.update(data)
+
+    def digest(self) -> bytes:
+        whole = hashlib.sha256(str(self._rows).encode())
+        for part in self._parts:
+            whole.update(part.digest())
+        return whole.digest()
+
+
+def _update(columns: dict[str, _ColumnHash], frame: pl.DataFrame) -> None:
+    for column in frame.columns:
+        columns.setdefault(column, _ColumnHash()).update(frame[column])
 
 
 def _parts(column: pl.Series) -> list[bytes]:

@@ -93,7 +93,7 @@ class _Ready(NamedTuple):
 
     def find(self, indices: Tensor) -> Tensor | None:
         """Where these rows are; None where not all are there."""
-        run = torch.searchsorted(self.first, indices, right=True) - 1
+        run = torch.searchsorted(self.first, indices.contiguous(), right=True) - 1
         into = indices - self.first[run]
         sizes = torch.cat([self.place[1:], torch.tensor([len(self.rows)])]) - self.place
         return self.place[run] + into if bool(((run >= 0) & (into < sizes[run])).all()) else None

@@ -14,7 +14,7 @@ PARTS = [(None, None), (("books",), None), (("books", "tools"), None), (("tools"
 def expected(data, split, domains, limit) -> pl.DataFrame:
     rows = pl.read_parquet(data.path / f"{split}.parquet")
     rows = rows.filter(pl.col("domain").is_in(domains or DOMAINS))
-    return rows if limit is None else rows.group_by("domain", maintain_order=True).tail(limit)
+    return rows if limit is None else rows.group_by("domain", maintain_order=True).tail(limit).select(rows.columns)
 
 
 @pytest.mark.parametrize(("domains", "limit"), PARTS)

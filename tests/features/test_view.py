@@ -65,7 +65,6 @@ def test_kept_rows_are_bitwise_those_in_memory(toy, name, split, domains, limit)
     assert_same_batches(view(toy, featurizer, split, domains, limit), kept)
 
 
-@pytest.mark.usefixtures("cache")
 def test_few_rows_stay_in_memory(toy, cache):
     assert not isinstance(view(toy, fitted(toy), "train", DOMAINS), MappedRows)
     assert not list(cache.iterdir())
@@ -164,7 +163,12 @@ def test_a_featurizer_of_ones_own_is_kept_too(toy):
         def __call__(self, rows, items):
             lengths = torch.tensor(rows["user"].str.len_bytes().to_list())
             offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-            words = Ragged(torch.arange(int(offsets[-1]), dtype=torch.int16) % 7, offsets, pad=3)
-            return {"words": words, "wide": torch.ones(len(rows), 2, 3, dtype=torch.float64), **super()(rows, items)}
+            words = Ragged(lengths.repeat_interleave(lengths).short(), offsets, pad=3)
+            wide = lengths[:, None, None].double().expand(-1, 2, 3)
+            return {"words": words, "wide": wide, **super().__call__(rows, items)}
 
-    Own.__call__.__globals__  # noqa: B018
+    featurizer = Own().fit(toy.scan("train"), toy.items, toy.manifest)
+    kept = view(toy, featurizer, "train", DOMAINS)
+    assert_same_batches(kept, in_memory(toy, featurizer))
+    kept.prepare(torch.arange(300))
+    assert_same_batches(kept, in_memory(toy, featurizer))
