@@ -13,6 +13,7 @@ from ctrbench.data.describe import describe
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
+from ctrbench_plugins.datasets import amazon2018
 from ctrbench_plugins.datasets.amazon2018 import Amazon2018
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "amazon2018"
@@ -231,6 +232,19 @@ def test_plain_and_gzip_files_give_one_fingerprint(root: Path, make: Make) -> No
     plain = make()
     assert plain.fingerprint == zipped.fingerprint
     assert plain.manifest.inputs != zipped.manifest.inputs
+
+
+def test_the_files_are_looked_at_once_and_anew_for_the_next_preparation(root: Path, monkeypatch: Any) -> None:
+    looked = []
+    found = amazon2018.find_categories
+    monkeypatch.setattr(amazon2018, "find_categories", lambda *asked: looked.append(asked) or found(*asked))
+    source = Amazon2018()
+    prepare(source, root, root.parent / "one", source_name="amazon2018")
+    assert len(looked) == 1
+    write(root / "All_Beauty.json.gz", REVIEWS)
+    write(root / "meta_All_Beauty.json.gz", PRODUCTS[:4])
+    data = prepare(source, root, root.parent / "two", source_name="amazon2018")
+    assert list(data.domains) == ["gift_cards", "all_beauty"]
 
 
 def test_files_that_cannot_be_used_are_one_sentence(root: Path, make: Make) -> None:
