@@ -26,12 +26,17 @@ if TYPE_CHECKING:
         is_causal as is_causal,
         positions as positions,
     )
+    from ctrbench.data.checks import (
+        legal_name as legal_name,
+    )
     from ctrbench.data.clean import (
         clean_text as clean_text,
+        is_range as is_range,
         price_text as price_text,
         read_price as read_price,
         states_price as states_price,
         was_page_code as was_page_code,
+        was_rewritten as was_rewritten,
     )
     from ctrbench.data.inspection import (
         InspectedColumn as InspectedColumn,
@@ -180,6 +185,8 @@ _WHERE = {
     "final_norm": "ctrbench.backbones.structure:final_norm",
     "inner_products": "ctrbench.models.layers.product:inner_products",
     "is_causal": "ctrbench.backbones.structure:is_causal",
+    "is_range": "ctrbench.data.clean:is_range",
+    "legal_name": "ctrbench.data.checks:legal_name",
     "load_encoder": "ctrbench.backbones.load:load_encoder",
     "load_tokenizer": "ctrbench.backbones.load:load_tokenizer",
     "masked_softmax": "ctrbench.models.layers.attention:masked_softmax",
@@ -196,6 +203,7 @@ _WHERE = {
     "suggest": "ctrbench.registry:suggest",
     "take_good": "ctrbench.data.lines:take_good",
     "was_page_code": "ctrbench.data.clean:was_page_code",
+    "was_rewritten": "ctrbench.data.clean:was_rewritten",
     "with_lora": "ctrbench.backbones.lora:with_lora",
 }
 

@@ -14,7 +14,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ctrbench.data.audit_check import Check, failed_if
-from ctrbench.data.audit_histories import audit_histories, audit_own_histories
+from ctrbench.data.audit_features import audit_features
+from ctrbench.data.audit_histories import audit_brought_histories, audit_histories
 from ctrbench.data.audit_rows import UNKNOWN, AuditRows, pieces
 from ctrbench.data.fingerprint import frames_hash
 from ctrbench.data.prepare import PrepareOptions
@@ -57,7 +58,11 @@ def audit(data: PreparedDataset, progress: Callable[[str], None] = lambda stage:
     rows = AuditRows(data, options)
     checks = [_counts(rows), _values(rows), _order(rows), _precedence(rows), _repeats(rows), _two_splits(rows)]
     progress("checking the histories")
-    checks += audit_own_histories(rows) if data.manifest.own_history else audit_histories(rows)
+    if not data.manifest.own_history:
+        checks += audit_histories(rows)
+    checks += audit_brought_histories(rows)
+    progress("checking the features")
+    checks.append(audit_features(rows))
     progress("hashing the content")
     checks.insert(0, _fingerprint(data))
     return Audit(source=data.manifest.source, fingerprint=data.fingerprint, split=options.split, checks=tuple(checks))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ctrbench.data.audit_check import Check, failed_if
-from ctrbench.data.audit_rows import AuditRows, Chunk, Flags, Ints
+from ctrbench.data.audit_rows import HISTORY, AuditRows, Chunk, Flags, Ints
 from ctrbench.data.split import SPLITS
 
+LATE = "no history holds an item at or after its row's time"
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -24,6 +25,8 @@ class _Found:
     bought_before: int = 0
     entries: int = 0
     beyond: list[tuple[Ints, Ints]] = field(default_factory=list)
+    elsewhere: int = 0
+    elsewhere_beyond: int = 0
 
 
 def audit_histories(rows: AuditRows) -> list[Check]:
@@ -40,7 +43,7 @@ def audit_histories(rows: AuditRows) -> list[Check]:
     where = "" if rows.options.history == "all" else " and in its domain"
     entries = f"{found.entries:,} items in {len(rows.times):,} histories"
     return [
-        _check(rows, found.late, "no history holds an item at or after its row's time", entries),
+        _check(rows, found.late, LATE, entries),
         _check(rows, found.foreign, f"histories hold items of the same user's {shown} only", entries),
         _check(
             rows,
@@ -58,11 +61,18 @@ def audit_histories(rows: AuditRows) -> list[Check]:
     ]
 
 
-def audit_own_histories(rows: AuditRows) -> list[Check]:
-    """What can be said of histories that the data brought: they may hold what the rows do not know of, so none of the
-    checks on histories can be proved; what the rows speak against is shown."""
+def audit_brought_histories(rows: AuditRows) -> list[Check]:
+    """What can be said of histories that the data brought, in place of the framework's or beside them: they may hold
+    what the rows do not know of, so none of the checks on histories can be proved; what the rows speak against is
+    shown."""
+    manifest = rows.data.manifest
+    columns = [field.name for field in manifest.fields if field.kind == HISTORY and field.name != HISTORY]
+    return [_brought(rows, column) for column in ([HISTORY] if manifest.own_history else []) + columns]
+
+
+def _brought(rows: AuditRows, column: str) -> Check:
     found = _Found()
-    for chunk in rows.histories():
+    for chunk in rows.histories(column):
         _look(rows, chunk, found)
     late, target = (
         np.concatenate(places) if places else np.empty(0, np.int64) for places in (found.late, found.target)
@@ -72,8 +82,8 @@ def audit_own_histories(rows: AuditRows) -> list[Check]:
         f" after the row's time only in {len(late):,} of {len(rows.times):,} rows, and {len(target):,} rows hold their"
         " own item, not bought before"
     )
-    name = "no history holds an item at or after its row's time"
-    return [Check(name=name, result="allowed", found=told, details=tuple(rows.examples(np.union1d(late, target))))]
+    name = LATE if column == HISTORY else f"{LATE} (column {column})"
+    return Check(name=name, result="allowed", found=told, details=tuple(rows.examples(np.union1d(late, target))))
 
 
 def _check(rows: AuditRows, bad: list[Ints], name: str, holds: str) -> Check:
@@ -130,6 +140,8 @@ def _count_beyond(rows: AuditRows, chunk: Chunk, event: Ints, right: Flags, foun
     if rows.options.split == "random" or len(rows.events.item) == 0:
         return
     elsewhere = right[chunk.row] & (rows.events.domain[event] != of_row[chunk.row])
+    found.elsewhere += int(elsewhere.sum())
+    found.elsewhere_beyond += int((elsewhere & (rows.events.period[event] >= 1)).sum())
     cell = of_row * len(SPLITS) + rows.column["split"][chunk.rows]
     size = len(rows.domains) * len(SPLITS)
     first, second = (
@@ -155,7 +167,11 @@ def _across(rows: AuditRows, found: _Found) -> Check:
     beyond, test = (sum((part[n].reshape(shape) for part in found.beyond), zero) for n in (0, 1))
     cell = rows.column["domain"] * len(SPLITS) + rows.column["split"]
     sizes = np.bincount(cell[cell >= 0], minlength=zero.size).reshape(shape)
-    details = ["share of rows that do so, and (in brackets) that show another domain's test period:"]
+    details = [
+        f"of {found.elsewhere:,} items from other domains in all histories {found.elsewhere_beyond:,}"
+        f" ({_percent(found.elsewhere_beyond, found.elsewhere)}) come from after that domain's training period",
+        "share of rows that show such, and (in brackets) that show another domain's test period:",
+    ]
     for domain, size, all_beyond, of_test in zip(rows.domains, sizes, beyond, test, strict=True):
         cells = zip(SPLITS, size, all_beyond, of_test, strict=True)
         shares = [f"{split} {_percent(n, whole)} ({_percent(m, whole)})" for split, whole, n, m in cells]

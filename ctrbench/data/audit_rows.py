@@ -25,7 +25,8 @@ Flags = NDArray[np.bool_]
 CHUNK = 1 << 19
 """Rows whose histories are in memory at a time."""
 
-NEEDED = ("row_id", "domain", "user", "user_index", "item", "time", "label", "history")
+HISTORY = "history"
+NEEDED = ("row_id", "domain", "user", "user_index", "item", "time", "label", HISTORY)
 UNKNOWN = -1
 """The code of a domain or an item that is not in the manifest or in the items table."""
 
@@ -198,13 +199,13 @@ class AuditRows:
         found = asked.join(self.first_shown, on=["owner", "item"], how="left", maintain_order="left")["first"]
         return found.fill_null(np.iinfo(np.int64).max).to_numpy()
 
-    def histories(self) -> Iterator[Chunk]:
+    def histories(self, column: str = HISTORY) -> Iterator[Chunk]:
         """The histories of all rows, in the files' order."""
-        code = pl.col("history").cast(pl.List(pl.Enum(self.items)), strict=False)
+        code = pl.col(column).cast(pl.List(pl.Enum(self.items)), strict=False)
         start = 0
         for split in SPLITS:
             for piece in pieces(self.data, split, code):
-                lists = piece["history"]
+                lists = piece[column]
                 lengths = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
                 entries = lists.explode(empty_as_null=False, keep_nulls=False).to_physical().cast(pl.Int64)
                 yield Chunk(slice(start, start + len(lists)), lengths, entries.fill_null(UNKNOWN).to_numpy())

@@ -49,7 +49,7 @@ def check_domain_names(domains: Iterable[str]) -> None:
         if not is_legal(domain):
             raise DataError(
                 f"the data has a domain named {_short(domain)}: names have letters, digits, spaces, _, -, &, + and ',"
-                f" up to {LONGEST} characters, and are no device's; call it {_suggested(domain)!r}, say"
+                f" up to {LONGEST} characters, and are no device's; call it {legal_name(domain)!r}, say"
             )
 
 
@@ -57,7 +57,10 @@ def _short(domain: str) -> str:
     return repr(domain) if len(domain) <= LONGEST else f"{domain[:20]!r}… ({len(domain):,} characters)"
 
 
-def _suggested(domain: str) -> str:
+def legal_name(domain: str) -> str:
+    """A name that a domain may have, like its own."""
+    if is_legal(domain):
+        return domain
     plain = pl.Series([domain]).str.replace_all(r"[^\p{L}\p{N}_-]+", "_").str.strip_chars("_-").item()[:LONGEST]
     return plain if is_legal(plain) else f"{plain}_domain" if plain else "unnamed"
 

@@ -41,6 +41,15 @@ def was_page_code(raw: pl.Series, clean: pl.Series) -> pl.Series:
     return clean.is_null() & ~raw.str.contains(_NO_TEXT).fill_null(value=True)
 
 
+def was_rewritten(raw: pl.Series, clean: pl.Series) -> pl.Series:
+    """Where `clean_text` left other words than a value had: without its tags, entities, or all but the first of a list.
+
+    White space alone is no other word.
+    """
+    tidy = raw.str.replace_all(r"\s+", " ").str.strip_chars()
+    return (clean != tidy).fill_null(value=False)
+
+
 def _first_of_list(texts: pl.Series) -> pl.Series:
     value = pl.col(texts.name)
     listed = value.str.contains(r'^\[\s*(?:"|\])')
@@ -68,6 +77,11 @@ def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") 
         price.str.extract(_PRICE, group).str.replace_all(",", "").cast(pl.Float64, strict=False) for group in (1, 2)
     )
     return pl.mean_horizontal(low, high)
+
+
+def is_range(price: pl.Expr) -> pl.Expr:
+    """Whether a value is a range of prices, such as `$10.00 - $20.00`."""
+    return price.str.extract(_PRICE, 2).is_not_null()
 
 
 def states_price(price: pl.Expr) -> pl.Expr:

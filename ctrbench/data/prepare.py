@@ -146,7 +146,7 @@ def _inputs(paths: Sequence[Path], root: Path, tell: Tell) -> list[InputFile]:
         names = {path: Path(os.path.relpath(path, base)).as_posix() for path in paths}
         return [InputFile(path=names[path], sha256=file_hash(path, hear), bytes=sizes[path]) for path in paths]
     except OSError as error:
-        raise DataError(f"{error.filename} cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}): check the files") from error
 
 
 def _telling(rows: Canonical, tell: Tell) -> dict[str, Iterable[pl.DataFrame]]:

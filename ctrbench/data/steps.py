@@ -18,6 +18,7 @@ INCOMPLETE = "row without domain, user, item, time, or its rating or label"
 UNKNOWN_ITEM = "unknown item: no row in the items table"
 REPEATED_ITEM = "item described again: the first description stands"
 REPEATED_ROW = "row repeated (domain, user, item, time): the first stands"
+MIDDLE = "rating in the middle (it equals positive_above): left out by middle=drop"
 
 ORDER = ["domain", "time", "user_index", "item_index"]
 """Canonical order: by domain first."""
@@ -146,7 +147,9 @@ def add_labels(counted: Counted, positive_above: float, middle: Literal["negativ
     if "label" not in counted.rows.columns:
         counted.rows = counted.rows.with_columns((pl.col("rating") > positive_above).alias("label"))
         if middle == "drop":
-            counted.keep("middle ratings dropped", counted.rows.select(pl.col("rating") != positive_above).to_series())
+            in_the_middle = counted.rows["rating"] == positive_above
+            counted.report(MIDDLE, counted.rows.filter(in_the_middle), error=False)
+            counted.keep("middle ratings dropped", ~in_the_middle)
     counted.rows = counted.rows.with_columns(pl.col("label").cast(pl.Int8)).drop("rating", strict=False)
 
 

@@ -17,6 +17,7 @@ from ctrbench.features.loader import Rows
 
 POOL = 2**20
 """Rows that are shuffled together; of more, each pool is drawn from everywhere."""
+_STRETCH = 2**16  # rows that are read together for scoring
 _BLOCK = 2**12  # rows that stand side by side, and come into one pool together
 _SORTED = 64  # batches that are sorted by length together: little padding, and batches stay random
 _PADDING = 0.05  # share of an evaluation batch's places that may be padding
@@ -55,7 +56,8 @@ def train_order(rows: Rows, batch_size: int, seed: int, epoch: int) -> Sequence[
     lengths, count = rows.lengths, len(rows)
     if count <= POOL:
         return _grouped(rows, _shuffled(torch.arange(count), lengths, batch_size, generator))
-    pools = -(-count // _pool_size(count, batch_size))
+    size = _pool_size(count, batch_size, POOL)
+    pools = -(-count // size)
     blocks = _spread(-(-count // _BLOCK), pools, generator)
     seeds = torch.randint(2**62, (pools,), generator=generator).tolist()
 
@@ -65,19 +67,18 @@ def train_order(rows: Rows, batch_size: int, seed: int, epoch: int) -> Sequence[
         rows.prepare(drawn)
         return _grouped(rows, _shuffled(drawn, lengths, batch_size, own))
 
-    return _in_pools(count, batch_size, make)
+    return _in_pools(count, batch_size, size, make)
 
 
-def _pool_size(count: int, batch_size: int) -> int:
-    """Rows in a pool, which is made of whole batches; pools are about equal."""
+def _pool_size(count: int, batch_size: int, most: int) -> int:
+    """Rows in a pool, which is made of whole batches, and of no more than `most` rows; pools are about equal."""
     batches = -(-count // batch_size)
-    pools = -(-batches // max(POOL // batch_size, 1))
+    pools = -(-batches // max(most // batch_size, 1))
     return -(-batches // max(pools, 1)) * batch_size
 
 
-def _in_pools(count: int, batch_size: int, make: Callable[[Tensor, int], list[Tensor]]) -> Pools:
-    """`make(places, number)` cuts a pool, which holds the rows at `places` of some order, into batches."""
-    size = _pool_size(count, batch_size)
+def _in_pools(count: int, batch_size: int, size: int, make: Callable[[Tensor, int], list[Tensor]]) -> Pools:
+    """`make(places, number)` cuts a pool, which holds the `size` rows at `places` of some order, into batches."""
 
     @lru_cache(maxsize=2)
     def pool(number: int) -> list[Tensor]:
@@ -125,7 +126,7 @@ def eval_order(rows: Rows, batch_size: int) -> Sequence[Tensor]:
             rows.prepare(places)
             return _grouped(rows, places.split(batch_size))
 
-        return _in_pools(len(rows), batch_size, make)
+        return _in_pools(len(rows), batch_size, _pool_size(len(rows), batch_size, _STRETCH), make)
     order = lengths.argsort(stable=True, descending=True)
     return _grouped(rows, order.split(_sizes(lengths[order].numpy(), batch_size)))
 

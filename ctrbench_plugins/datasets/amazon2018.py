@@ -24,10 +24,12 @@ from ctrbench.api import (
     RemoteFile,
     clean_text,
     examples,
+    is_range,
     price_text,
     read_price,
     states_price,
     was_page_code,
+    was_rewritten,
 )
 from ctrbench_plugins.datasets.amazon_files import META, Category, domain_of, find_categories
 from ctrbench_plugins.datasets.amazon_published import RELEASE_2018, TERMS, remote_files
@@ -151,8 +153,13 @@ class Amazon2018(DatasetSource):
         for column in ("title", "brand"):
             code = raw.filter(was_page_code(raw[column], clean[column]))
             _note(problems, category, f"{column} holds page code: unknown", code, pl.col(column))
+            rewritten = raw.filter(was_rewritten(raw[column], clean[column]))
+            reason = f"{column} holds HTML, or is a list: taken as plain text, the first of the list"
+            _note(problems, category, reason, rewritten, pl.col(column))
         price, unread = pl.col("price"), clean["price"].is_null()
         _note(problems, category, "price is not readable: unknown", raw.filter(unread & states_price(price)), price)
+        ranges = raw.filter(~unread & is_range(price))
+        _note(problems, category, "price is a range: its middle is taken", ranges, price)
         lowest = raw.filter(~unread & price.str.contains("(?i)from"))
         _note(problems, category, "price is the lowest of several ('from'): taken as the price", lowest, price)
         return clean

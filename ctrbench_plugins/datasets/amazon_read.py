@@ -7,15 +7,19 @@ from types import MappingProxyType
 
 import polars as pl
 
-from ctrbench.api import Problems, scan_json_lines, take_good
+from ctrbench.api import DataError, Problems, scan_json_lines, take_good
 from ctrbench_plugins.datasets.amazon_files import Category
 
 _NOTHING: Mapping[str, pl.DataType] = MappingProxyType({})
+_EARLIEST = 10**8  # what is less is no time in seconds, but some other number
 _LATEST = 10**11  # seconds; in milliseconds that is 1973, so one unit is never taken for the other
 
 
 def read_reviews(category: Category, problems: Problems, extra: Mapping[str, pl.DataType] = _NOTHING) -> pl.DataFrame:
-    """Rows `domain, user, item, time, rating` of one review file, and the values of `extra` keys (or null)."""
+    """Rows `domain, user, item, time, rating` of one review file, and the values of `extra` keys (or null).
+
+    Raises `DataError` where a time is in the other release's unit: to leave such rows out would cost a part of the data.
+    """
     keys = category.keys
     rows = scan_json_lines(category.reviews, [keys.user, keys.item, keys.rating, keys.time, *extra]).select(
         pl.lit(category.domain, dtype=pl.Categorical).alias("domain"),
@@ -29,15 +33,24 @@ def read_reviews(category: Category, problems: Problems, extra: Mapping[str, pl.
         "_text",
         "_broken",
     )
-    latest, unit = (_LATEST, "seconds") if keys.ticks == 1 else (_LATEST * 1000, "milliseconds")
-    earliest = 0 if keys.ticks == 1 else _LATEST
+    if keys.ticks == 1:
+        unit, right, other, wrong = "seconds", (0, _LATEST), "milliseconds", (_LATEST, _LATEST * 1000)
+    else:
+        unit, right, other, wrong = "milliseconds", (_LATEST, _LATEST * 1000), "seconds", (_EARLIEST, _LATEST)
+    ticks = pl.col("time") * keys.ticks
+    mixed = f"{keys.time} is in {other}, and this release has {unit}"
     checks = {
         f"row without {keys.user}": pl.col("user").is_null() | (pl.col("user") == ""),
         f"row without {keys.item}": pl.col("item").is_null() | (pl.col("item") == ""),
         "rating is not a number from 1 to 5": ~pl.col("rating").is_between(1, 5),
-        f"{keys.time} is not a number of {unit}": ~(pl.col("time") * keys.ticks).is_between(earliest, latest),
+        mixed: (ticks.is_between(*wrong) & ~ticks.is_between(*right)).fill_null(value=False),
+        f"{keys.time} is not a number of {unit}": ~ticks.is_between(*right),
     }
-    return take_good(category.reviews, rows, checks, problems)
+    good = take_good(category.reviews, rows, checks, problems)
+    for problem in problems.entries:
+        if problem.reason == mixed:
+            raise DataError(f"{problem.examples[0]}: {mixed} ({problem.count:,} such rows): bring them to one unit")
+    return good
 
 
 def read_meta(category: Category, problems: Problems) -> pl.DataFrame:

@@ -26,9 +26,9 @@ def audited(capsys: pytest.CaptureFixture[str], *words: object, code: int = 0) -
 def test_each_check_is_a_line_and_the_demo_passes(capsys: pytest.CaptureFixture[str]) -> None:
     lines = audited(capsys, "demo", *DEMO).splitlines()
     assert lines[0].startswith("demo, fingerprint ")
-    assert lines[0].endswith("split time: 12 checks, none fails")
+    assert lines[0].endswith("split time: 13 checks, none fails")
     checks = [line for line in lines[1:] if not line.startswith(" ")]
-    assert len(checks) == 12
+    assert len(checks) == 13
     assert all(line.startswith(("holds", "allowed")) for line in checks)
 
 
@@ -49,7 +49,7 @@ def test_damage_is_exit_code_1_and_names_rows(capsys: pytest.CaptureFixture[str]
 
 def test_a_global_cut_off_and_derived_domains_may_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     told = audited(capsys, "demo", *DEMO, "--global-cutoff", "--domain-by", "new_user", "-o", "new_user_rows=1")
-    assert "split global_time: 12 checks, none fails" in told.splitlines()[0]
+    assert "split global_time: 13 checks, none fails" in told.splitlines()[0]
     assert "new_users: train" in told
     assert "holds    no training row's history shows another domain's items" in told
 

@@ -208,3 +208,101 @@ def test_any_registered_source_may_answer(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(inspection.registry, "load", load)
     (tmp_path / "x.foo").touch()
     assert inspection.inspect(tmp_path / "x.foo") == ("mine", Inspection(understood=(f"x.foo in {tmp_path.name}",)))
+
+
+def proposed(capsys: pytest.CaptureFixture[str], file: str) -> dict:
+    assert check(file, "--format", "json") in (0, 2)
+    return tomllib.loads(as_json(capsys)["proposal"])
+
+
+def as_excel(**columns: pl.Expr) -> str:
+    return FRAME.drop("nothing", "always").with_columns(**columns).write_csv(separator=";", line_terminator="\r\n")
+
+
+def test_a_german_spreadsheet_needs_only_its_dates_explained(shop: Path, capsys) -> None:
+    day = pl.from_epoch("ts", time_unit="ms").dt.strftime("%d.%m.%Y %H:%M")
+    price = pl.format("1.{},50", pl.col("sku").str.tail(3))
+    Path("export.csv").write_text(as_excel(ts=day, age=price), encoding="utf-8-sig")
+    assert check("export.csv", "--write", "own.toml") == 2
+    told = capsys.readouterr().out
+    wrong = [line for line in told.splitlines() if line.startswith("wrong: ")]
+    assert len(wrong) == 1
+    assert "column 'ts'" in wrong[0]
+    assert '[time] format = "%d.%m.%Y %H:%M"' in wrong[0]
+    made = tomllib.loads(Path("own.toml").read_text())
+    assert made["csv"] == {"decimal": ","}
+    assert made["features"]["item"]["age"] == "number"
+    with Path("own.toml").open("a") as toml:
+        toml.write('[time]\nformat = "%d.%m.%Y %H:%M"\n')
+    assert check("own.toml") == 0
+    assert "is not a number" not in capsys.readouterr().out
+
+
+def test_a_comma_is_decimal_only_where_that_makes_numbers_and_costs_none(shop: Path, capsys) -> None:
+    for name, age in (("points", "20.5"), ("both", "20.5"), ("padded", "012,5")):
+        other = pl.lit("3,5") if name == "both" else pl.lit("x")
+        rows = as_excel(age=pl.lit(age) + pl.col("sku").str.tail(1), device=other + pl.col("sku").str.tail(1))
+        Path(f"{name}.csv").write_text(rows)
+        assert "csv" not in proposed(capsys, f"{name}.csv"), name
+
+
+def test_utf_16_and_quotes_inside_text_are_found_out(shop: Path, capsys) -> None:
+    Path("unicode.txt").write_text(FRAME.write_csv(separator="\t"), encoding="utf-16")
+    assert proposed(capsys, "unicode.txt")["csv"] == {"encoding": "utf-16"}
+    Path("quotes.csv").write_text(FRAME.write_csv().replace("a thing", '15" thing'))
+    assert proposed(capsys, "quotes.csv")["csv"] == {"quote": ""}
+
+
+def test_ids_with_zeros_in_front_and_lists_of_other_things_are_no_features_they_look_like(shop: Path, capsys) -> None:
+    frame = FRAME.with_columns(
+        code_no=pl.format("00{}", pl.col("age").floor().cast(pl.Int64)),
+        tags=pl.concat_list(pl.lit("x"), pl.lit("y")),
+        vector=pl.concat_list(pl.lit(1.0), pl.lit(2.0)),
+        seen=pl.col("seen").str.split("|"),
+        took=pl.duration(seconds="age"),
+    )
+    frame.write_parquet("rows.parquet")
+    assert proposed(capsys, "rows.parquet")["features"]["user"] == {
+        "age": "number",
+        "seen": "history",
+        "code_no": "id",
+    }
+    frame.drop("took").write_ndjson("rows.jsonl")
+    assert proposed(capsys, "rows.jsonl")["features"]["user"]["seen"] == "history", "JSON lists need no separator"
+
+
+@pytest.mark.parametrize("column", ["clicked", "age"])
+def test_a_few_odd_values_hide_no_column(shop: Path, column: str, capsys) -> None:
+    odd = pl.when(pl.int_range(pl.len()) > 195).then(pl.lit("n/a")).otherwise(pl.col(column).cast(pl.String))
+    FRAME.with_columns(odd.alias(column)).write_csv("rows.csv")
+    made = proposed(capsys, "rows.csv")
+    assert made["columns"]["label"] == "clicked"
+    kinds = {**made["features"]["user"], **made["features"]["context"]}
+    assert kinds["age"] == "number"
+
+
+def test_domains_that_need_other_names_get_them(shop: Path, capsys) -> None:
+    FRAME.with_columns(shop=pl.col("shop").replace({"books": "books.com"})).write_csv("rows.csv")
+    assert check("rows.csv", "--write", "own.toml") == 0
+    made = tomllib.loads(Path("own.toml").read_text())["columns"]["domain"]
+    assert made == {"column": "shop", "rename": {"books.com": "books_com"}}
+    assert check("own.toml") == 0
+
+
+def test_a_line_before_the_header_is_thought_of(shop: Path, capsys) -> None:
+    Path("clicks.csv").write_text("Export of May\n\n" + FRAME.write_csv())
+    assert check("clicks.csv") == 2
+    assert "the first line of clicks.csv is taken as its header" in capsys.readouterr().out
+    Path("shop.toml").write_text(TOML + "[csv]\nskip = 1\n")
+    assert check("shop.toml") == 0
+
+
+def test_a_table_that_cannot_be_read_is_one_sentence_whatever_is_to_be_written(shop: Path, capsys) -> None:
+    Path("rows.parquet").write_text("no parquet")
+    Path("rows.csv").write_text(TOML.replace("\n", ",") + "\n")
+    for name, says in (("rows.parquet", "cannot be read"), ("rows.csv", "holds no row")):
+        assert check(name, "--write", "own.toml") == 2
+        told = capsys.readouterr()
+        assert says in told.out
+        assert not told.err
+        assert not Path("own.toml").exists()

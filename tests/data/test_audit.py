@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from ctrbench.data.audit import Audit, audit
 from ctrbench.data.audit_check import Check
 from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.problems import Problems
+from ctrbench.data.source import Field
 from ctrbench.data.split import SPLITS, Split
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
@@ -274,9 +276,80 @@ def test_what_training_rows_show_of_other_domains_test_periods_is_told(prepared:
     assert check.result == "allowed"
     # Of a's 8 training rows the first 5 show an item of b's test split (b09), the last of all.
     assert check.found.startswith("5 of 16 training rows do (31.2 %)")
-    assert check.details[2] == "a: train 62.5 % (62.5 %), valid 0.0 % (0.0 %), test 0.0 % (0.0 %)"
+    # Their histories hold 5, 4, 3, 2 and 1 items of b, of which all but b00 to b07 come after b's training period.
+    assert check.details[0].startswith("of 15 items from other domains in all histories 9 (60.0 %) come from after")
+    assert check.details[3] == "a: train 62.5 % (62.5 %), valid 0.0 % (0.0 %), test 0.0 % (0.0 %)"
     assert failing(prepared(rows, split="global_time", out="global")) == set()
     assert found(prepared(rows, history="domain", out="own"))[ACROSS].result == "holds"
+
+
+FEATURES = "no feature of a row is its label in other words"
+Values = Callable[[pl.Expr, pl.Expr], pl.Expr]
+
+
+@pytest.fixture
+def with_feature(tmp_path: Path) -> Callable[..., PreparedDataset]:
+    """Prepared rows with one feature more, made of their label and their place."""
+
+    def make(kind: Any, value: Values) -> PreparedDataset:
+        class Source(FrameSource):
+            fields: ClassVar = (*FrameSource.fields, Field(name="extra", kind=kind))
+
+            def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
+                made = value((pl.col("rating") > 3).cast(pl.Int64), pl.int_range(pl.len()))
+                return self.rows.lazy().with_columns(extra=made)
+
+        (tmp_path / "raw").mkdir()
+        return prepare(Source(ROWS), tmp_path / "raw", tmp_path / "out", source_name="frames")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", lambda label, place: label * 4 + 1),
+        ("id", lambda label, place: pl.when(label == 1).then(pl.lit("x") + (place % 7).cast(pl.String))),
+        ("text", lambda label, place: pl.when(label == 1).then(pl.lit("seen ") + place.cast(pl.String))),
+        ("number", lambda label, place: label * 1000.0 + place),
+        ("number", lambda label, place: pl.when(label == 0).then(place / 7)),
+        ("number", lambda label, place: place - label * 1000.0),
+    ],
+    ids=["rating", "values of one label", "there for clicks only", "higher", "there for others only", "lower"],
+)
+def test_a_feature_that_is_the_label_in_other_words(
+    with_feature: Callable[..., PreparedDataset], kind: str, value: Values
+) -> None:
+    data = with_feature(kind, value)
+    assert failing(data) == {FEATURES}
+    assert found(data)[FEATURES].found == "extra tells the label: leave it out, and prepare again"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", lambda label, place: label + place % 2),
+        ("id", lambda label, place: place.cast(pl.String)),
+        ("number", lambda label, place: place),
+        ("number", lambda label, place: pl.lit(float("nan"))),
+        ("number", lambda label, place: pl.when(place == 7).then(label)),
+    ],
+    ids=["related", "each row its own", "order", "missing", "nearly always missing"],
+)
+def test_a_feature_that_is_not(with_feature: Callable[..., PreparedDataset], kind: str, value: Values) -> None:
+    data = with_feature(kind, value)
+    assert found(data)[FEATURES].model_dump() == {
+        "name": FEATURES, "result": "holds", "found": "1 features", "details": ()
+    }  # fmt: skip
+
+
+def test_a_history_beside_the_frameworks_is_told(with_feature: Callable[..., PreparedDataset]) -> None:
+    checks = found(with_feature("history", lambda label, place: pl.concat_list("item")))
+    assert checks[LATE].result == "holds"
+    brought = checks[f"{LATE} (column extra)"]
+    assert brought.result == "allowed"
+    assert "this cannot be proved" in brought.found
+    assert brought.details
 
 
 EVENTS = st.lists(

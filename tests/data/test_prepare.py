@@ -13,6 +13,7 @@ from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage
 from ctrbench.data.split import SPLITS
+from ctrbench.data.steps import MIDDLE
 from ctrbench.data.store import PreparedDataset, rows_hash
 from ctrbench.errors import DataError, OutputError, PluginError
 
@@ -96,6 +97,8 @@ def test_labels_and_the_middle_rating(prepared: Prepare) -> None:
     dropped = prepared(rows, middle="drop")
     assert all_rows(dropped)["label"].to_list() == [0, 0, 1, 1] * 2
     assert [step.rows["a"] for step in dropped.manifest.steps if "middle" in step.name] == [8]
+    told = [(p.reason, p.domain, p.count, p.error, p.examples) for p in dropped.manifest.problems]
+    assert told == [(MIDDLE, "a", 2, False, ("user u, item i2, time 2", "user u, item i7, time 7"))]
 
 
 def test_repeats_go_once_and_are_counted(prepared: Prepare) -> None:

@@ -14,6 +14,7 @@ DOMAINS = ("a", "b", "c")
 @pytest.fixture
 def small_pools(monkeypatch):
     monkeypatch.setattr(module, "POOL", 1024)
+    monkeypatch.setattr(module, "_STRETCH", 500)
     monkeypatch.setattr(module, "_BLOCK", 16)
 
 

@@ -241,7 +241,7 @@ def test_the_files_are_looked_at_once_and_anew_for_the_next_preparation(root: Pa
     source = Amazon2018()
     prepare(source, root, root.parent / "one", source_name="amazon2018")
     assert len(looked) == 1
-    write(root / "All_Beauty.json.gz", REVIEWS)
+    write(root / "All_Beauty.json.gz", REVIEWS[1:])
     write(root / "meta_All_Beauty.json.gz", PRODUCTS[:4])
     data = prepare(source, root, root.parent / "two", source_name="amazon2018")
     assert list(data.domains) == ["gift_cards", "all_beauty"]
@@ -370,7 +370,7 @@ def test_the_2023_releases_own_quirks(empty: Path, make: Make) -> None:
     assert data.items["price"].to_list() == [26.95, None, None, None, 3.0]
     assert make(price="mean").items["price"].to_list() == [26.95] * 5
     bad = [
-        {**review_2023("U", "P1", 9), "timestamp": 86_400 * 20_000},
+        {**review_2023("U", "P1", 9), "timestamp": 20_000},
         {**review_2023("U", "P1", 9), "parent_asin": None},
     ]
     write(empty / "Amazon_Fashion.jsonl.gz", [*(review_2023(f"U{n}", "P1", n, n % 5 + 1) for n in range(9)), *bad])
@@ -380,9 +380,42 @@ def test_the_2023_releases_own_quirks(empty: Path, make: Make) -> None:
     }
 
 
-def test_times_of_2018_are_not_in_milliseconds(root: Path, make: Make) -> None:
+def test_times_in_the_other_releases_unit_are_an_error(root: Path, make: Make) -> None:
+    def refused(says: str) -> None:
+        with pytest.raises(DataError, match=says):
+            make()
+        assert not (root.parent / "out").exists()
+
     write(root / "Gift_Cards.json.gz", [*REVIEWS, {**REVIEWS[0], "unixReviewTime": 1_500_000_000_000}])
-    assert reasons(make())["unixReviewTime is not a number of seconds"][0] == 1
+    refused(r"^Gift_Cards\.json\.gz:21: .*: unixReviewTime is in milliseconds, and this release has seconds \(1 such")
+    for file in root.iterdir():
+        file.unlink()
+    write_2023(root, "Amazon_Fashion")
+    seconds = {**review_2023("U", "P1", 9), "timestamp": 1_500_000_000}
+    write(root / "Amazon_Fashion.jsonl.gz", [review_2023("U", "P1", 9), seconds, seconds])
+    refused(r"^Amazon_Fashion\.jsonl\.gz:2: .*: timestamp is in seconds, and this release has milliseconds \(2 such")
+
+
+def test_times_that_are_in_no_unit_are_left_out(root: Path, make: Make) -> None:
+    odd = [{**REVIEWS[0], "unixReviewTime": time} for time in (-5, 10**15, None, "soon")]
+    write(root / "Gift_Cards.json.gz", [*REVIEWS, *odd])
+    assert reasons(make())["unixReviewTime is not a number of seconds"][0] == 4
+
+
+def test_changed_values_are_told(root: Path, make: Make) -> None:
+    products = [product(f"P{n}") for n in range(5)]
+    products[1] |= {"title": "Salt &amp;amp; <b>Pepper</b>", "price": "$5.99 - $20.00", "brand": ["One", "Two"]}
+    products[2] |= {"title": "  Only \n spaces ", "price": "$1,299.00"}
+    write(root / "meta_Gift_Cards.json.gz", products)
+    data = make()
+    assert data.items["title"].to_list()[1:3] == ["Salt & Pepper", "Only spaces"]
+    rewritten = "{} holds HTML, or is a list: taken as plain text, the first of the list"
+    assert reasons(data) == {
+        rewritten.format("title"): (1, "meta_Gift_Cards.json.gz:2: Salt &amp;amp; <b>Pepper</b>"),
+        rewritten.format("brand"): (1, 'meta_Gift_Cards.json.gz:2: ["One","Two"]'),
+        "price is a range: its middle is taken": (1, "meta_Gift_Cards.json.gz:2: $5.99 - $20.00"),
+    }
+    assert not any(problem.error for problem in data.manifest.problems)
 
 
 def test_one_folder_holds_one_release(root: Path, make: Make) -> None:

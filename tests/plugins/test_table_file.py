@@ -371,6 +371,79 @@ def test_broken_json_lines_are_counted(shop: Make, tmp_path: Path) -> None:
     assert reasons(data)["broken JSON line"] == (1, 'rows.jsonl:41: {"uid": "u1", "sku"')
 
 
+@pytest.mark.parametrize(
+    ("csv", "toml"),
+    [
+        ("\n \n" + CSV, ""),
+        ("a title, with a comma\n\n" + CSV, "[csv]\nskip = 1\n"),
+        (CSV.replace(",", ";").replace("uid", '"a,b,c,d,uid"'), ""),
+    ],
+)
+def test_the_header_is_found(shop: Make, csv: str, toml: str) -> None:
+    head = COLUMNS.replace('"uid"', '"a,b,c,d,uid"') if "a,b,c,d" in csv else COLUMNS
+    bad = csv + csv.splitlines()[-1].replace("u", "") + csv[-10:-1].replace("\n", "") + "9\n"
+    data = prepared(shop(head + toml, bad))
+    assert all_rows(data).height == 40
+    line = len(bad.splitlines())
+    assert reasons(data)["label is neither 0 nor 1"][1].startswith(f"clicks.csv:{line}: ")
+
+
+def test_a_first_row_with_many_more_fields_than_the_header_is_a_bad_row(shop: Make) -> None:
+    data = prepared(shop(csv=HEAD + "u1,0001,1600000000,a,1,more,and,more\n" + "\n".join(LINES)))
+    count, example = reasons(data)["line with more fields than the header"]
+    assert (count, example.partition(": ")[0]) == (1, "clicks.csv:2")
+
+
+def test_numbers_with_a_decimal_comma_are_read_and_never_a_point_taken_for_one(shop: Make) -> None:
+    written = {"1.299,50": 1299.5, "2,5": 2.5, "3.000.000": 3e6, "-1,25": -1.25, "7": 7, "1.5": None, "1,2,3": None}
+    lines = [f"{line};{value}" for line, value in zip(LINES[:7], written, strict=True)]
+    csv = (HEAD.strip() + ";price\n").replace(",", ";") + "\n".join(
+        ";".join([*line.rpartition(";")[0].split(","), line.rpartition(";")[2]]) for line in lines
+    )
+    toml = COLUMNS + '[features.context]\nprice = "number"\n[csv]\ndecimal = ","\n'
+    data = prepared(shop(toml, csv))
+    found = all_rows(data).sort("time")["price"].to_list()
+    assert found == list(written.values())
+    assert reasons(data)["price is not a number: missing"] == (2, "clicks.csv:7: 1.5")
+
+
+def test_histories_that_are_no_lists_are_told(shop: Make) -> None:
+    values = ["[1, 2]", '["3"]', "[[1], [2]]", "5|6", "[1,", ""]
+    rows = [f"{line};{values[n % 6]}" for n, line in enumerate(LINES)]
+    csv = "\n".join([(HEAD.strip() + ";seen"), *rows])
+    csv = "\n".join(
+        ",".join(row.split(",")[:5])[: row.index(";")] + ';"' + row.split(";")[1].replace('"', '""') + '"'
+        for row in csv.split("\n")
+    ).replace(";", ",")
+    data = prepared(shop(COLUMNS + '[features.user]\nhistory = { kind = "history", column = "seen" }\n', csv))
+    kept = all_rows(data).sort("time")["history"].to_list()[:6]
+    assert kept == [["1", "2"], ["3"], [], [], [], []]
+    count, example = reasons(data)["history is no JSON list, and no separator is given: empty"]
+    assert (count, example) == (20, "clicks.csv:4: [[1], [2]]")
+
+
+def test_lists_of_floats_hold_the_items_that_the_integers_were(shop: Make, tmp_path: Path) -> None:
+    frame = pl.read_csv(CSV.encode()).with_columns(seen=pl.lit([1.0, None, 2.0], dtype=pl.List(pl.Float64)))
+    frame.write_parquet(tmp_path / "rows.parquet")
+    toml = COLUMNS + '[features.user]\nhistory = { kind = "history", column = "seen" }\n'
+    data = prepared(shop(toml, csv=None, head='interactions = "rows.parquet"\n'))
+    assert all_rows(data)["history"].to_list()[0] == ["1", "2"]
+
+
+def test_a_fraction_is_an_id_where_it_is_asked_to_be(shop: Make, tmp_path: Path) -> None:
+    frame = pl.read_csv(CSV.encode()).with_columns(size=pl.when(pl.col("sku") > 0).then(pl.col("sku") / 2))
+    frame.write_parquet(tmp_path / "rows.parquet")
+    toml = COLUMNS + '[features.context]\nsize = "id"\n'
+    data = prepared(shop(toml, csv=None, head='interactions = "rows.parquet"\n'))
+    assert set(all_rows(data)["size"]) == {None, "0.5", "1", "1.5", "2", "2.5", "3"}
+
+
+def test_neither_flags_nor_durations_are_times(shop: Make, tmp_path: Path) -> None:
+    for ts in (pl.col("ts") > 0, pl.duration(seconds="ts")):
+        pl.read_csv(CSV.encode()).with_columns(ts=ts).write_parquet(tmp_path / "rows.parquet")
+        assert "which is no time" in refusal(shop(csv=None, head='interactions = "rows.parquet"\n'), ConfigError)
+
+
 # What is refused, in one sentence.
 @pytest.mark.parametrize(
     ("toml", "says"),
@@ -404,6 +477,7 @@ def test_a_mistake_in_the_toml_is_one_sentence(shop: Make, toml: str, says: str)
         ("\n".join(LINES), "which clicks.csv has not"),
         ("1,2,3\n4,5,6\n", "has no header (its first line is '1, 2, 3')"),
         (HEAD.replace("shop", "uid") + LINES[0], "has two columns named 'uid'"),
+        (CSV.replace("shop", "_line"), "has a column named '_line', as one of ctrbench's own is"),
         (CSV.replace("u1,", "ü,").encode("latin-1"), 'encoding = "latin-1"'),
         (CSV + 'u1,"00" 1,1600000000,a,1\n', 'quote = ""'),
     ],

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"source": source, **found.model_dump(), "outlook": foreseen}, indent=1, ensure_ascii=False))
     else:
         _print(found, outlook)
-    if args.write is not None:
+    if args.write is not None and (found.proposal is not None or not found.wrong):
         _write(found, args.write)
     if args.format == "table":
         _print_next(args, source, found)
@@ -74,7 +74,7 @@ def _print_columns(columns: tuple[InspectedColumn, ...]) -> None:
 
     for name in dict.fromkeys(column.table for column in columns):
         found = [column for column in columns if column.table == name]
-        table = Table(title=f"{name}: {found[0].rows:,} rows", title_justify="left")
+        table = Table(title=f"{name}: {found[0].rows:,} row{'' if found[0].rows == 1 else 's'}", title_justify="left")
         for head in ("column", "taken as", "type", "nulls", "distinct", "examples"):
             table.add_column(head, justify="right" if head in ("nulls", "distinct") else "left", overflow="fold")
         for c in found:

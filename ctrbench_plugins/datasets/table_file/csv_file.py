@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from ctrbench.api import ConfigError, DataError, scan_lines
+from ctrbench.api import ConfigError, DataError
 from ctrbench_plugins.datasets.table_file.spec import Csv
 
 LONG = "_long"
 """Whether a line has more fields than the header."""
 _EXTRA = "_extra"  # what stands in a line behind the header's last column
+_BLANK = 100  # blank lines that may stand before the header
 
 
 def csv_header(path: Path, csv: Csv) -> list[str]:
@@ -22,7 +24,7 @@ def csv_header(path: Path, csv: Csv) -> list[str]:
     if csv.header is not None:
         names = list(csv.header)
     else:
-        first = _scan(path, csv, schema=None).head(1).collect()
+        first = _scan(path, csv, schema=None, skip=_lines_before(path, csv)).head(1).collect()
         if first.is_empty():
             raise DataError(f"{path} holds no line: check it, or name another file")
         given = [(value or "").strip() for value in first.row(0)]
@@ -40,9 +42,9 @@ def csv_header(path: Path, csv: Csv) -> list[str]:
 
 def scan_csv(path: Path, csv: Csv, names: Sequence[str], wanted: Sequence[str]) -> pl.LazyFrame:
     """The lines as text columns `wanted`, with `_line` and `_long`; a line without any value is no row."""
-    rows = _scan(path, csv, schema=[*names, _EXTRA], skip=0 if csv.header is not None else 1)
-    head = 0 if csv.header is not None else 1 + sum(name.count("\n") for name in names)
-    line = pl.col("_line") + head
+    before, head = _lines_before(path, csv), 0 if csv.header is not None else 1
+    rows = _scan(path, csv, schema=[*names, _EXTRA], skip=before + head)
+    line = pl.col("_line") + before + head * (1 + sum(name.count("\n") for name in names))
     if _fields_span_lines(path, csv):
         breaks = pl.sum_horizontal(pl.col(*names, _EXTRA).str.count_matches("\n", literal=True).fill_null(0))
         rows = rows.with_columns(breaks.cast(pl.Int64).alias("_breaks"))
@@ -57,14 +59,31 @@ def separator(path: Path, csv: Csv) -> str:
         return csv.separator
     if {".tsv", ".tab"} & {ending.lower() for ending in path.suffixes}:
         return "\t"
-    first = scan_lines(path).head(1).collect()["_text"].to_list() if csv.encoding == "utf-8" else [_text(path, csv, 1)]
-    counts = {mark: first[0].count(mark) for mark in (",", ";", "\t", "|")} if first else {",": 0}
-    return max(counts, key=lambda mark: counts[mark])
+    before = _lines_before(path, csv)
+    first = re.sub(r'"[^"]*"', "", next(iter(_first_lines(path, csv, before + 1)[before:]), ""))
+    return max((",", ";", "\t", "|"), key=first.count)
+
+
+def _lines_before(path: Path, csv: Csv) -> int:
+    """Lines before the header, or the first row: those to skip, and blank ones after them."""
+    lines = _first_lines(path, csv, csv.skip + _BLANK)[csv.skip :]
+    return csv.skip + next((place for place, line in enumerate(lines) if line.strip()), 0)
+
+
+def _first_lines(path: Path, csv: Csv, count: int) -> list[str]:
+    if not _is_utf8(csv):
+        return _text(path, csv, count).split("\n")
+    lines: list[str] = pl.scan_lines(path, name="_text").head(count).collect()["_text"].to_list()
+    return lines
+
+
+def _is_utf8(csv: Csv) -> bool:
+    return csv.encoding.lower() in ("utf-8", "utf8")
 
 
 def _scan(path: Path, csv: Csv, schema: Sequence[str] | None, skip: int = 0) -> pl.LazyFrame:
     """All as text; `schema`: the columns' names, of which the last ones may be absent from the file."""
-    source = path if csv.encoding.lower() in ("utf-8", "utf8") else io.BytesIO(_text(path, csv).encode())
+    source = path if _is_utf8(csv) else io.BytesIO(_text(path, csv).encode())
     return pl.scan_csv(
         source,
         has_header=False,
@@ -75,6 +94,7 @@ def _scan(path: Path, csv: Csv, schema: Sequence[str] | None, skip: int = 0) -> 
         schema=None if schema is None else dict.fromkeys(schema, pl.String()),
         infer_schema=False,
         truncate_ragged_lines=True,
+        extra_columns="raise" if schema is None else "ignore",
         missing_columns=None if schema is None else "insert",
         row_index_name=None if schema is None else "_line",
         row_index_offset=1,
@@ -98,7 +118,7 @@ def _text(path: Path, csv: Csv, lines: int | None = None) -> str:
 
 def _fields_span_lines(path: Path, csv: Csv) -> bool:
     """Whether some quoted field holds a line end, so that rows are not lines."""
-    if csv.encoding.lower() not in ("utf-8", "utf8"):
+    if not _is_utf8(csv):
         return True  # not worth another pass: the file is in memory
     lines = pl.scan_lines(path).select(pl.len()).collect().item()
     return bool(lines != _scan(path, csv, schema=None).select(pl.len()).collect().item())

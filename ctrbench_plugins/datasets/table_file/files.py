@@ -28,6 +28,7 @@ _ENDINGS: dict[str, Format] = {
     ".json": "json",
 }
 _PACKED = (".gz", ".zst")
+_OURS = {"_file", "_line", "_text", BROKEN, LONG}
 _SAMPLE = 1_000  # lines of a JSON file whose keys are its columns
 
 
@@ -41,6 +42,11 @@ class OwnFile:
     columns: dict[str, pl.DataType]
     csv: Csv
     advice: str
+
+    @property
+    def decimal(self) -> str:
+        """What stands before a number's fraction, where it is written as text."""
+        return self.csv.decimal if self.format == "csv" else "."
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -68,13 +74,18 @@ class OwnFile:
         )
 
     def _shown(self, wanted: Sequence[str]) -> pl.Expr:
-        plain = [name for name in wanted if not self.columns[name].is_nested()]
+        plain = [name for name in wanted if has_text(self.columns[name])]
         values = [pl.format("{}={}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("")) for name in plain]
         return pl.concat_str(values, separator=", ").alias("_text")
 
     def reading(self) -> AbstractContextManager[None]:
         """Turns a file that cannot be read, whenever that is found out, into a `DataError` that says what to do."""
         return reading(self.path, self.advice)
+
+
+def has_text(dtype: pl.DataType) -> bool:
+    """Whether values of a type can be written out."""
+    return not dtype.is_nested() and dtype not in (pl.Binary, pl.Duration, pl.Object)
 
 
 def format_of(path: Path) -> Format | None:
@@ -126,6 +137,8 @@ def open_file(path: Path, csv: Csv, advice: str) -> OwnFile:
             columns = {name: pl.String() for name in _keys(path)}
         else:
             columns = dict(pl.scan_parquet(path, glob=False).collect_schema())
+    for name in _OURS & columns.keys():
+        raise DataError(f"{path} has a column named {name!r}, as one of ctrbench's own is: rename it")
     return OwnFile(path, kind, columns, csv, advice)
 
 

@@ -51,15 +51,23 @@ def good_rows(
             f" {worst.examples[0]}: {worst.reason}; {what_to_do}"
         )
     for file in files:
-        _note_no_numbers(file, opened, table, problems)
+        _note_unread(file, opened, table, problems)
     return rows
 
 
 def _feature(opened: Opened, table: str, feature: Placed) -> pl.Expr:
-    dtype = opened.tables[table].columns[feature.column]
+    made = _read(feature, opened.tables[table].files[0])
+    return made.fill_null(pl.lit([], dtype=pl.List(pl.String))) if feature.kind == "history" else made
+
+
+def _read(feature: Placed, file: OwnFile) -> pl.Expr:
+    """A feature's values in a file; null where they cannot be read."""
+    column, dtype = feature.column, file.columns[feature.column]
     if feature.kind == "history":
-        return as_items(feature.column, dtype, feature.separator)
-    return {"id": as_id, "number": as_number, "text": as_text}[feature.kind](feature.column, dtype)
+        return as_items(column, dtype, feature.separator)
+    if feature.kind == "number":
+        return as_number(column, dtype, file.decimal)
+    return as_id(column, dtype) if feature.kind == "id" else as_text(column, dtype)
 
 
 def _take(
@@ -86,16 +94,19 @@ def _take(
             raise
 
 
-def _note_no_numbers(file: OwnFile, opened: Opened, table: str, problems: Problems) -> None:
-    """Count the texts that a number feature cannot read; they are missing values."""
+_UNREAD = {"number": "not a number: missing", "history": "no JSON list, and no separator is given: empty"}
+
+
+def _note_unread(file: OwnFile, opened: Opened, table: str, problems: Problems) -> None:
+    """Count the texts that a number or a history cannot be read from."""
     for feature in opened.features_of(table):
         dtype = file.columns[feature.column]
-        if feature.kind != "number" or dtype.is_numeric():
+        if feature.kind not in _UNREAD or dtype.is_numeric() or dtype.is_nested():
             continue
         value = pl.col(feature.column)
-        rows = file.scan([feature.column]).filter(value.is_not_null() & as_number(feature.column, dtype).is_null())
+        rows = file.scan([feature.column]).filter(value.is_not_null() & _read(feature, file).is_null())
         with file.reading():
             odd = rows.select("_file", "_line", value.cast(pl.String)).collect(engine="streaming")
         kind: Counted = "items" if feature.of == "item" else "interactions"
         told = examples(odd, pl.col(feature.column))
-        problems.add(f"{feature.name} is not a number: missing", odd.height, examples=told, error=False, table=kind)
+        problems.add(f"{feature.name} is {_UNREAD[feature.kind]}", odd.height, examples=told, error=False, table=kind)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from ctrbench.api import CtrbenchError, InspectedColumn, Inspection
-from ctrbench_plugins.datasets.table_file.files import OwnFile, format_of
+from ctrbench.api import CtrbenchError, InspectedColumn, Inspection, reading
+from ctrbench_plugins.datasets.table_file.files import OwnFile, format_of, has_text
+from ctrbench_plugins.datasets.table_file.guess import kind_of
 from ctrbench_plugins.datasets.table_file.prompts import prompts_of
 from ctrbench_plugins.datasets.table_file.propose import propose
 from ctrbench_plugins.datasets.table_file.read_toml import find_toml, read_spec
@@ -34,19 +36,25 @@ def inspect(file: Path, beside: Path) -> Inspection | None:
         return Inspection(wrong=(str(fault),))
     text, roles, missing = propose(table.files[0], beside)
     found = tuple(column.model_copy(update={"role": roles.get(column.name, "not used")}) for column in columns)
-    return Inspection(columns=found, wrong=tuple(missing), proposal=text)
+    return Inspection(columns=found, wrong=tuple(missing), proposal=text or None)
 
 
 def _bare(file: Path) -> tuple[Table, list[InspectedColumn]]:
-    """A table that no TOML speaks of, as UTF-8; as what Windows writes in the West where it is not."""
-    try:
-        table = open_bare(file, Csv())
-        return table, columns_of(table, {})
-    except CtrbenchError as fault:
-        if not re.search(r"\(.*utf-?8", str(fault)):
-            raise
-    table = open_bare(file, Csv(encoding="cp1252"))
-    return table, columns_of(table, {})
+    """A table that no TOML speaks of, as UTF-8; as what Windows writes where it is not, and without quotes where they
+    are unlike those of CSV."""
+    with reading(file), file.open("rb") as start:
+        csv = Csv(encoding="utf-16") if start.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else Csv()
+    while True:
+        try:
+            table = open_bare(file, csv)
+            return table, columns_of(table, {})
+        except CtrbenchError as fault:
+            if csv.encoding == "utf-8" and re.search(r"\(.*utf-?8", str(fault)):
+                csv = csv.model_copy(update={"encoding": "cp1252"})
+            elif csv.quote and re.search(r"\(CSV malformed|\(could not parse", str(fault)):
+                csv = csv.model_copy(update={"quote": ""})
+            else:
+                raise
 
 
 def inspect_toml(toml: Path) -> Inspection:
@@ -90,7 +98,7 @@ def columns_of(table: Table, roles: Mapping[str, str]) -> list[InspectedColumn]:
             table=table.name,
             name=name,
             role=roles.get(name, "not used"),
-            type=str(dtype).lower() if table.files[0].format == "parquet" else "text",
+            type=kind_of(dtype) if table.files[0].format == "parquet" else "text",
             rows=height,
             nulls=nulls[name],
             distinct=counts[name],
@@ -106,10 +114,10 @@ def shown(file: OwnFile) -> list[pl.Expr]:
     for name, dtype in file.columns.items():
         if dtype == pl.List:
             made.append(pl.col(name).list.eval(pl.element().cast(pl.String, strict=False)).list.join(", "))
-        elif dtype.is_nested() or dtype == pl.Binary:
-            made.append(pl.when(pl.col(name).is_not_null()).then(pl.lit("…")).alias(name))
-        else:
+        elif has_text(dtype):
             made.append(pl.col(name).cast(pl.String))
+        else:
+            made.append(pl.when(pl.col(name).is_not_null()).then(pl.lit("…")).alias(name))
     return made
 
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
+from ctrbench.api import ConfigError, legal_name
+from ctrbench_plugins.datasets.table_file.csv_file import separator
 from ctrbench_plugins.datasets.table_file.files import OwnFile
-from ctrbench_plugins.datasets.table_file.guess import Guess, guess, roles_of
-from ctrbench_plugins.datasets.table_file.spec import HISTORY, RESERVED, Csv
+from ctrbench_plugins.datasets.table_file.guess import Guess, guess, is_number, is_padded, roles_of
+from ctrbench_plugins.datasets.table_file.spec import HISTORY, RESERVED, Time
+from ctrbench_plugins.datasets.table_file.times import clock
+from ctrbench_plugins.datasets.table_file.values import as_id, as_number
 
 _ROWS = 100_000  # that are looked at
+_TIMES = 1_000
 
 
 def propose(file: OwnFile, beside: Path) -> tuple[str, dict[str, str], list[str]]:
     """The TOML's text, each column's role in words, and a sentence for each role that no column seems to have."""
     with file.reading():
         rows = file.scan(list(file.columns)).head(_ROWS).select(list(file.columns)).collect()
+    if rows.is_empty():
+        return "", {}, [f"{file.path} holds no row: check it, or name another file"]
+    file, rows = _with_commas(file, rows)
     roles = roles_of(rows)
     others = [guess(rows, column, roles) for column in rows.columns if column not in roles.values()]
     missing = [
@@ -27,20 +38,27 @@ def propose(file: OwnFile, beside: Path) -> tuple[str, dict[str, str], list[str]
     ]
     if "label" not in roles and "rating" not in roles:
         missing.append(
-            f"no column of {file.path.name} looks like a label (0 and 1) or a rating: write yours after `label =`"
+            f"no column of {file.path.name} looks like a label (0 and 1) or a rating: write yours after `label =`; of"
+            ' words, say which, as in label = { column = "action", positive = ["buy"] }'
         )
+    if not roles and file.format == "csv":
+        missing.insert(
+            0, f"the first line of {file.path.name} is taken as its header: if the third is, say [csv] skip = 2"
+        )
+    if "time" in roles:
+        missing += _unread_times(rows[roles["time"]])
     told = {column: role for role, column in roles.items()}
     told |= {g.column: f"{g.kind}" + ("" if g.of == "context" else f" of the {g.of}") for g in others if g.kind}
     told |= {g.column: f"not used: {g.why}" for g in others if not g.kind}
-    return _text(file, beside, roles, others), told, missing
+    return _text(file, beside, rows, roles, others), told, missing
 
 
-def _text(file: OwnFile, beside: Path, roles: dict[str, str], others: list[Guess]) -> str:
+def _text(file: OwnFile, beside: Path, rows: pl.DataFrame, roles: dict[str, str], others: list[Guess]) -> str:
     path = Path(os.path.relpath(file.path, beside)).as_posix()
     lines = [f"interactions = {_quoted(path)}", "", "[columns]"]
     target = "rating" if "rating" in roles else "label"
     lines += [f"{role} = {_quoted(roles.get(role, '?'))}" for role in ("user", "item", "time", target)]
-    lines.append(f"domain = {_quoted(roles['domain'])}" if "domain" in roles else 'domain = { value = "all" }')
+    lines.append(f"domain = {_domain(rows, roles.get('domain'))}")
     names = _names([g.column for g in others])
     for of in ("user", "item", "context"):
         features = [g for g in others if g.kind and g.of == of]
@@ -49,9 +67,40 @@ def _text(file: OwnFile, beside: Path, roles: dict[str, str], others: list[Guess
     unused = [f"# {g.column}: {g.why}" for g in others if not g.kind]
     if unused:
         lines += ["", "# Not used:", *unused]
-    if file.csv != Csv():
-        lines += ["", "[csv]", f"encoding = {_quoted(file.csv.encoding)}"]
+    written = file.csv.model_dump(exclude_defaults=True)
+    if written:
+        lines += ["", "[csv]", *(f"{key} = {_quoted(value)}" for key, value in written.items())]
     return "\n".join(lines) + "\n"
+
+
+def _domain(rows: pl.DataFrame, column: str | None) -> str:
+    """The domain's line: names that no domain can have are given others."""
+    if column is None:
+        return '{ value = "all" }'
+    names = rows.select(as_id(column, rows[column].dtype)).to_series().unique(maintain_order=True).drop_nulls()
+    others = [f"{_quoted(name)} = {_quoted(legal_name(name))}" for name in names if legal_name(name) != name]
+    return f"{{ column = {_quoted(column)}, rename = {{ {', '.join(others)} }} }}" if others else _quoted(column)
+
+
+def _with_commas(file: OwnFile, rows: pl.DataFrame) -> tuple[OwnFile, pl.DataFrame]:
+    """The file with a decimal comma, and its numbers read, where only that makes numbers of some of its columns."""
+    texts = [] if file.format != "csv" or separator(file.path, file.csv) == "," else rows.columns
+    read = {column: rows.select(as_number(column, rows[column].dtype, ",")).to_series() for column in texts}
+    whole = {column for column in texts if read[column].count() == rows[column].count() > 0}
+    comma = {column for column in whole if not is_padded(rows[column])}
+    point = {column for column in texts if is_number(rows[column])}
+    if not comma - point or point - comma:
+        return file, rows
+    made = rows.with_columns(read[column] for column in comma - point)
+    return replace(file, csv=file.csv.model_copy(update={"decimal": ","})), made
+
+
+def _unread_times(values: pl.Series) -> list[str]:
+    try:
+        clock(values.name, values.drop_nulls().head(_TIMES), Time(), "the TOML")
+    except ConfigError as fault:
+        return [str(fault)]
+    return []
 
 
 def _names(columns: list[str]) -> dict[str, str]:

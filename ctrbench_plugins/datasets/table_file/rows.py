@@ -70,4 +70,5 @@ def _target(opened: Opened) -> tuple[str, str, pl.Expr]:
     if columns.label is not None:
         return "label", NO_LABEL, as_label(columns.label, opened.dtype("columns.label"))
     assert columns.rating is not None  # the one or the other
-    return "rating", NO_RATING, as_number(columns.rating, opened.dtype("columns.rating"))
+    decimal = opened.tables[INTERACTIONS].files[0].decimal
+    return "rating", NO_RATING, as_number(columns.rating, opened.dtype("columns.rating"), decimal)

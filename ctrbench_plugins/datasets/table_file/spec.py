@@ -118,14 +118,17 @@ class Time(_Part):
 
 
 class Csv(_Part):
-    """How CSV files are written. header: the columns' names, where the first line is not them. null: what stands for
-    a missing value, beside nothing at all. An empty `quote` makes quotes part of the text."""
+    """How CSV files are written. skip: lines before the header. header: the columns' names, where no line is them.
+    null: what stands for a missing value, beside nothing at all. decimal: what stands before a number's fraction. An
+    empty `quote` makes quotes part of the text."""
 
     separator: str | None = Limit(None, min_length=1, max_length=1)
     quote: str = Limit('"', max_length=1)
     encoding: str = "utf-8"
+    skip: int = Limit(0, ge=0)
     header: tuple[str, ...] | None = None
     null: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
 
 
 class Placed(NamedTuple):

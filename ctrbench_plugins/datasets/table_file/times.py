@@ -61,7 +61,7 @@ def clock(column: str, sample: pl.Series, time: Time, where: str) -> Clock:
         return Clock(column, _epoch(at), f"dates and times {_zone_told(zone or time.timezone, bool(zone))}")
     if dtype == pl.String and time.format is not None:
         return _of_text(column, sample, (time.format,), time, where)
-    if dtype.is_numeric() or _mostly(sample.cast(pl.Float64, strict=False)):
+    if dtype.is_numeric() or (dtype == pl.String and _mostly(sample.cast(pl.Float64, strict=False))):
         number = value.cast(pl.Float64, strict=False)
         if time.unit is None:
             number = pl.when(number.is_finite() & (number.abs() < _LARGEST * 1e9)).then(number)

@@ -8,6 +8,7 @@ from ctrbench_plugins.datasets.table_file.spec import Domain, Label
 
 _TRUE = ("1", "1.0", "true", "t")
 _FALSE = ("0", "0.0", "false", "f")
+_FLAT_LIST = r"^\[[^\[{]*\]$"  # JSON that lists no lists and no objects
 
 LABEL_ADVICE = (
     "a rating or a score goes to `rating`; other values are named, as in"
@@ -17,15 +18,16 @@ LABEL_ADVICE = (
 
 def as_id(column: str, dtype: pl.DataType) -> pl.Expr:
     """Text; a whole float, which a missing value makes of integers elsewhere, as the integer it was."""
+    return _id(pl.col(column), dtype)
+
+
+def as_number(column: str, dtype: pl.DataType, decimal: str = ".") -> pl.Expr:
+    """Float64; no number, NaN and infinity are null. With `decimal` a comma, text is like `1.299,50`."""
     value = pl.col(column)
-    if dtype.is_float():
-        return pl.when(value == value.floor()).then(value.cast(pl.Int64, strict=False)).cast(pl.String)
-    return value.cast(pl.String)
-
-
-def as_number(column: str, dtype: pl.DataType) -> pl.Expr:
-    """Float64; no number, NaN and infinity are null."""
-    number = pl.col(column).cast(pl.Float64, strict=False)
+    if decimal == "," and dtype == pl.String:
+        whole = value.str.replace_all(r"\.(\d{3})\b", "${1}")
+        value = pl.when(~whole.str.contains(".", literal=True)).then(whole.str.replace(",", ".", literal=True))
+    number = value.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite()).then(number)
 
 
@@ -35,17 +37,17 @@ def as_text(column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def as_items(column: str, dtype: pl.DataType, separator: str | None) -> pl.Expr:
-    """A list of items, oldest first: from a list, a JSON list in text, or text with a separator. Never null."""
-    value = pl.col(column)
-    if dtype == pl.String and separator is not None:
-        listed = value.str.split(separator).list.eval(pl.element().str.strip_chars())
-    elif dtype == pl.String:
-        is_list = value.str.starts_with("[") & value.str.json_path_match("$").is_not_null()
-        listed = pl.when(is_list).then(value).str.json_decode(pl.List(pl.String))
+    """A list of items, oldest first: from a list, a JSON list in text, or text with a separator."""
+    value, item = pl.col(column), pl.element()
+    if isinstance(dtype, pl.List | pl.Array):
+        listed = value.cast(pl.List(dtype.inner)).list.eval(_id(item, dtype.inner))
+    elif separator is not None:
+        listed = value.cast(pl.String).str.split(separator).list.eval(item.str.strip_chars())
     else:
-        listed = value.cast(pl.List(pl.String))
-    empty = pl.lit([], dtype=pl.List(pl.String))
-    return listed.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != ""))).fill_null(empty)
+        text = value.cast(pl.String)
+        flat = text.str.contains(_FLAT_LIST) & text.str.json_path_match("$").is_not_null()
+        listed = pl.when(flat).then(text).str.json_decode(pl.List(pl.String))
+    return listed.list.eval(item.filter(item.is_not_null() & (item != "")))
 
 
 def as_label(label: Label, dtype: pl.DataType) -> pl.Expr:
@@ -69,6 +71,14 @@ def as_domain(domain: Domain, dtype: pl.DataType | None) -> pl.Expr:
     if domain.column is None or dtype is None:
         return pl.lit(domain.value, pl.String)
     return as_id(domain.column, dtype).replace(domain.rename)
+
+
+def _id(value: pl.Expr, dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    if dtype.is_float():
+        finite = pl.when(value.is_finite()).then(value)
+        whole = pl.when(finite == finite.floor()).then(finite.cast(pl.Int64, strict=False))
+        return pl.coalesce(whole.cast(pl.String), finite.cast(pl.String))
+    return value.cast(pl.String)
 
 
 def _texts(values: tuple[str | int | float | bool, ...] | None, dtype: pl.DataType) -> list[str]:
