@@ -14,7 +14,7 @@ from torch import nn
 
 from ctrbench import registry
 from ctrbench.api import FeatureInfo
-from ctrbench.cli import VERBS, _parsers
+from ctrbench.cli import VERBS, _parser
 from ctrbench.data.prepare import PrepareOptions
 from ctrbench.training.config import TrainConfig
 from ctrbench.validation import parse_value
@@ -145,7 +145,7 @@ def test_the_backbones_and_extras_that_are_named_are_those_there_are():
 def test_every_command_has_these_options(command):
     words = shlex.split(command)[1:]
     assert words[0] in VERBS
-    _, unknown = _parsers(words[0])[0].parse_known_args(words)
+    _, unknown = _parser(words[0]).parse_known_args(words)
     assert not unknown
 
 

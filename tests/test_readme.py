@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ctrbench.cli import VERBS, _parsers
+from ctrbench.cli import VERBS, _parser
 from ctrbench.features.ids import IdFeaturizer
 from tests.toys import DOMAINS, toy_batch, toy_items, toy_manifest, toy_rows
 
@@ -35,7 +35,7 @@ def test_the_two_commands_are_the_ones_that_are_tested():
 def test_every_command_has_these_options(command):
     words = shlex.split(command)[1:]
     assert words[0] in VERBS
-    parser, _ = _parsers(words[0])
+    parser = _parser(words[0])
     _, unknown = parser.parse_known_args(words)
     assert not unknown
 

@@ -87,10 +87,10 @@ def _dispatch(arguments: Sequence[str]) -> int:
     verb = next((word for word in arguments if not word.startswith("-")), None)
     if verb is not None and verb not in VERBS:
         raise ConfigError(f"unknown command {verb!r}.{suggest(verb, VERBS)}")
-    parser, chosen = _parsers(verb)
+    parser = _parser(verb)
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
-        raise ConfigError(_unknown_argument(chosen or parser, unknown[0]))
+        raise ConfigError(_unknown_argument(_innermost(parser, arguments), unknown[0]))
     if verb is None:
         parser.print_help()
         return 0
@@ -103,7 +103,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
         return int(_module(verb).run(args))
 
 
-def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
+def _parser(verb: str | None) -> argparse.ArgumentParser:
     """The whole parser, of which only the chosen verb's part is filled in."""
     parser = _Parser(
         prog="ctrbench",
@@ -113,15 +113,22 @@ def _parsers(verb: str | None) -> tuple[_Parser, _Parser | None]:
     parser.add_argument("--version", action="version", version=f"ctrbench {__version__}")
     add_global(parser, default=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    chosen = None
     for name, text in VERBS.items():
         description = _module(name).HELP if name == verb else None
         one = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
         if name == verb:
-            chosen = one
             _module(name).configure(one)
             add_global(one, default=argparse.SUPPRESS)
-    return parser, chosen
+    return parser
+
+
+def _innermost(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command, or of its action, that the words name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            name = next((word for word in words if word in action.choices), None)
+            return parser if name is None else _innermost(action.choices[name], words)
+    return parser
 
 
 def _module(verb: str):  # type: ignore[no-untyped-def]  # a module is its own interface

@@ -77,12 +77,14 @@ def download(
     """Bring files into `root`; those that are there are left alone. Returns what was to be done.
 
     mirror: an address (https, or http if it says so) that takes the place of each file's `base`.
-    Raises `ConfigError` for a mirror that is no such address, `DataError` when a server has not got a file, has
-    another one than was published, or stays silent, and `OutputError` when the disk is full or not writable.
-    What has arrived by then stays, and the same call goes on from there.
+    Raises `ConfigError` for a mirror that is no such address and a root that is a file, `DataError` when a server has
+    not got a file, has another one than was published, or stays silent, and `OutputError` when the disk is full or not
+    writable. What has arrived by then stays, and the same call goes on from there.
     """
     listener = listener or Listener()
     web = Web(plain=_check_mirror(mirror), tell=listener.tell, patience=patience)
+    if root.is_file():
+        raise ConfigError(f"{root} is a file: name a folder to put the files into")
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root, listener):

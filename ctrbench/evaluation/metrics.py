@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-
 _AT_ONCE = 2**18  # positive rows that are compared with all negative ones
 
 

@@ -18,7 +18,7 @@ _LATEST = 10**11  # seconds; in milliseconds that is 1973, so one unit is never 
 def read_reviews(category: Category, problems: Problems, extra: Mapping[str, pl.DataType] = _NOTHING) -> pl.DataFrame:
     """Rows `domain, user, item, time, rating` of one review file, and the values of `extra` keys (or null).
 
-    Raises `DataError` where a time is in the other release's unit: to leave such rows out would cost a part of the data.
+    Raises `DataError` where a time is in the other release's unit: to leave such rows out would cost part of the data.
     """
     keys = category.keys
     rows = scan_json_lines(category.reviews, [keys.user, keys.item, keys.rating, keys.time, *extra]).select(

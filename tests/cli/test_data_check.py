@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_what_preparing_would_refuse_is_wrong_too(shop: Path, capsys) -> None:
     assert found["outlook"] is None
     assert len(found["wrong"]) == 1
     assert "label" in found["wrong"][0]
+
+
+def test_the_next_command_is_one_to_copy_whatever_the_options_and_the_name(shop: Path, capsys) -> None:
+    Path("shop.toml").rename("my shop.toml")
+    assert check("my shop.toml", "-o", "train=0.5", "--domain-by", "new_user") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("all right")]
+    words = shlex.split(line.partition("next: ctrbench ")[2])
+    assert main(words) == 0
+    manifest = json.loads(Path("prepared/my shop/manifest.json").read_text())
+    assert (manifest["options"]["train"], manifest["options"]["domain_by"]) == (0.5, "new_user")
 
 
 def test_options_of_the_preparation_count(shop: Path, capsys) -> None:

@@ -44,6 +44,7 @@ def test_every_verb_has_help(verb, capsys):
         ("rnu table3", "unknown command 'rnu'. Did you mean 'run'?"),
         ("zero_shto", "unknown command 'zero_shto'. Did you mean 'zero-shot'?"),
         ("run table3 --modles a", "ctrbench run has no option '--modles'. Did you mean '--models'?"),
+        ("data check x.csv --wrte y.toml", "ctrbench data check has no option '--wrte'. Did you mean '--write'?"),
         ("run table3 --modles=a", "ctrbench run has no option '--modles'. Did you mean '--models'?"),
         ("run table3 --model a", "ctrbench run has no option '--model'. Did you mean '--models'?"),
         ("run tabel3", "unknown table 'tabel3'. Did you mean 'table3'?"),

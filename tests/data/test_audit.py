@@ -15,7 +15,7 @@ from ctrbench.data.audit import Audit, audit
 from ctrbench.data.audit_check import Check
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
-from ctrbench.data.source import Field
+from ctrbench.data.source import Field, Prompt
 from ctrbench.data.split import SPLITS, Split
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
@@ -293,7 +293,8 @@ def with_feature(tmp_path: Path) -> Callable[..., PreparedDataset]:
 
     def make(kind: Any, value: Values) -> PreparedDataset:
         class Source(FrameSource):
-            fields: ClassVar = (*FrameSource.fields, Field(name="extra", kind=kind))
+            fields: ClassVar = (*FrameSource.fields, *([Field(name="extra", kind=kind)] if kind else []))
+            prompts: ClassVar = FrameSource.prompts if kind else {"default": Prompt(template="{user} {item} {extra}")}
 
             def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
                 made = value((pl.col("rating") > 3).cast(pl.Int64), pl.int_range(pl.len()))
@@ -314,11 +315,20 @@ def with_feature(tmp_path: Path) -> Callable[..., PreparedDataset]:
         ("number", lambda label, place: label * 1000.0 + place),
         ("number", lambda label, place: pl.when(label == 0).then(place / 7)),
         ("number", lambda label, place: place - label * 1000.0),
+        (None, lambda label, place: label),
     ],
-    ids=["rating", "values of one label", "there for clicks only", "higher", "there for others only", "lower"],
+    ids=[
+        "rating",
+        "values of one label",
+        "there for clicks only",
+        "higher",
+        "there for others only",
+        "lower",
+        "in a prompt",
+    ],
 )
 def test_a_feature_that_is_the_label_in_other_words(
-    with_feature: Callable[..., PreparedDataset], kind: str, value: Values
+    with_feature: Callable[..., PreparedDataset], kind: str | None, value: Values
 ) -> None:
     data = with_feature(kind, value)
     assert failing(data) == {FEATURES}

@@ -568,6 +568,8 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(server, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*file/root .*"):
         get(server, tmp_path / "file" / "root")
+    with pytest.raises(ConfigError, match="file is a file: name a folder"):
+        get(server, tmp_path / "file")
 
 
 # Archives.

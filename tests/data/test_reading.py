@@ -8,7 +8,14 @@ from ctrbench.errors import DataError
 from tests.toys import DOMAINS, toy_rows
 
 SPLITS = ("train", "valid", "test")
-PARTS = [(None, None), (("books",), None), (("books", "tools"), None), (("tools", "books"), 7), (None, 3), (None, 10**6)]
+PARTS = [
+    (None, None),
+    (("books",), None),
+    (("books", "tools"), None),
+    (("tools", "books"), 7),
+    (None, 3),
+    (None, 10**6),
+]
 
 
 def expected(data, split, domains, limit) -> pl.DataFrame:

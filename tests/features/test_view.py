@@ -1,4 +1,4 @@
-"""Rows that are kept on disk are bitwise those in memory, for every kind of featurizer; each entry is what was asked."""
+"""Rows kept on disk are bitwise those in memory, for every kind of featurizer; each entry is what was asked for."""
 
 import json
 
@@ -10,7 +10,6 @@ from ctrbench.features import mapped, view as module
 from ctrbench.features.ids import IdFeaturizer
 from ctrbench.features.loader import Rows
 from ctrbench.features.mapped import MappedRows
-from ctrbench.features.order import eval_order
 from ctrbench.features.ragged import Ragged
 from ctrbench.features.view import view
 from tests.toys import DOMAINS, TINY

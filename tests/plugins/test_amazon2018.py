@@ -412,7 +412,7 @@ def test_changed_values_are_told(root: Path, make: Make) -> None:
     rewritten = "{} holds HTML, or is a list: taken as plain text, the first of the list"
     assert reasons(data) == {
         rewritten.format("title"): (1, "meta_Gift_Cards.json.gz:2: Salt &amp;amp; <b>Pepper</b>"),
-        rewritten.format("brand"): (1, 'meta_Gift_Cards.json.gz:2: ["One","Two"]'),
+        rewritten.format("brand"): (1, 'meta_Gift_Cards.json.gz:2: ["One", "Two"]'),
         "price is a range: its middle is taken": (1, "meta_Gift_Cards.json.gz:2: $5.99 - $20.00"),
     }
     assert not any(problem.error for problem in data.manifest.problems)

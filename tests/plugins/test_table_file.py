@@ -371,21 +371,16 @@ def test_broken_json_lines_are_counted(shop: Make, tmp_path: Path) -> None:
     assert reasons(data)["broken JSON line"] == (1, 'rows.jsonl:41: {"uid": "u1", "sku"')
 
 
-@pytest.mark.parametrize(
-    ("csv", "toml"),
-    [
-        ("\n \n" + CSV, ""),
-        ("a title, with a comma\n\n" + CSV, "[csv]\nskip = 1\n"),
-        (CSV.replace(",", ";").replace("uid", '"a,b,c,d,uid"'), ""),
-    ],
-)
-def test_the_header_is_found(shop: Make, csv: str, toml: str) -> None:
-    head = COLUMNS.replace('"uid"', '"a,b,c,d,uid"') if "a,b,c,d" in csv else COLUMNS
-    bad = csv + csv.splitlines()[-1].replace("u", "") + csv[-10:-1].replace("\n", "") + "9\n"
-    data = prepared(shop(head + toml, bad))
+@pytest.mark.parametrize(("before", "toml"), [("\n \n", ""), ("a title, with a comma\n\n", "[csv]\nskip = 1\n")])
+def test_the_header_may_stand_below(shop: Make, before: str, toml: str) -> None:
+    data = prepared(shop(COLUMNS + toml, before + CSV + "u1,0001,1600000000,a,2\n"))
     assert all_rows(data).height == 40
-    line = len(bad.splitlines())
-    assert reasons(data)["label is neither 0 nor 1"][1].startswith(f"clicks.csv:{line}: ")
+    assert reasons(data)["label is neither 0 nor 1"][1].startswith("clicks.csv:44: ")
+
+
+def test_a_separator_inside_quotes_separates_nothing(shop: Make) -> None:
+    data = prepared(shop(COLUMNS.replace('"uid"', '"a;b;c;d;e;f"'), CSV.replace("uid", '"a;b;c;d;e;f"')))
+    assert all_rows(data).height == 40
 
 
 def test_a_first_row_with_many_more_fields_than_the_header_is_a_bad_row(shop: Make) -> None:
@@ -396,10 +391,8 @@ def test_a_first_row_with_many_more_fields_than_the_header_is_a_bad_row(shop: Ma
 
 def test_numbers_with_a_decimal_comma_are_read_and_never_a_point_taken_for_one(shop: Make) -> None:
     written = {"1.299,50": 1299.5, "2,5": 2.5, "3.000.000": 3e6, "-1,25": -1.25, "7": 7, "1.5": None, "1,2,3": None}
-    lines = [f"{line};{value}" for line, value in zip(LINES[:7], written, strict=True)]
-    csv = (HEAD.strip() + ";price\n").replace(",", ";") + "\n".join(
-        ";".join([*line.rpartition(";")[0].split(","), line.rpartition(";")[2]]) for line in lines
-    )
+    lines = [f"{line.replace(',', ';')};{value}" for line, value in zip(LINES[:7], written, strict=True)]
+    csv = "\n".join([HEAD.strip().replace(",", ";") + ";price", *lines])
     toml = COLUMNS + '[features.context]\nprice = "number"\n[csv]\ndecimal = ","\n'
     data = prepared(shop(toml, csv))
     found = all_rows(data).sort("time")["price"].to_list()
@@ -408,13 +401,9 @@ def test_numbers_with_a_decimal_comma_are_read_and_never_a_point_taken_for_one(s
 
 
 def test_histories_that_are_no_lists_are_told(shop: Make) -> None:
-    values = ["[1, 2]", '["3"]', "[[1], [2]]", "5|6", "[1,", ""]
-    rows = [f"{line};{values[n % 6]}" for n, line in enumerate(LINES)]
-    csv = "\n".join([(HEAD.strip() + ";seen"), *rows])
-    csv = "\n".join(
-        ",".join(row.split(",")[:5])[: row.index(";")] + ';"' + row.split(";")[1].replace('"', '""') + '"'
-        for row in csv.split("\n")
-    ).replace(";", ",")
+    values = ["[1, 2]", "[3]", "[[1], [2]]", "5|6", "[1,", ""]
+    rows = [f"{line},{values[n % 6]}".replace(",", ";", 5) for n, line in enumerate(LINES)]
+    csv = "\n".join([HEAD.strip().replace(",", ";") + ";seen", *rows])
     data = prepared(shop(COLUMNS + '[features.user]\nhistory = { kind = "history", column = "seen" }\n', csv))
     kept = all_rows(data).sort("time")["history"].to_list()[:6]
     assert kept == [["1", "2"], ["3"], [], [], [], []]
@@ -438,6 +427,20 @@ def test_a_fraction_is_an_id_where_it_is_asked_to_be(shop: Make, tmp_path: Path)
     assert set(all_rows(data)["size"]) == {None, "0.5", "1", "1.5", "2", "2.5", "3"}
 
 
+def test_infinity_is_no_number_and_nan_is_a_missing_one(shop: Make, tmp_path: Path) -> None:
+    price = pl.Series([float("inf"), float("nan"), None, *range(37)], strict=False, dtype=pl.Float64)
+    pl.read_csv(CSV.encode()).with_columns(price=price).write_parquet(tmp_path / "rows.parquet")
+    toml = COLUMNS + '[features.context]\nprice = "number"\n'
+    data = prepared(shop(toml, csv=None, head='interactions = "rows.parquet"\n'))
+    assert all_rows(data)["price"].null_count() == 3
+    assert reasons(data)["price is not a number: missing"] == (1, "rows.parquet:1: inf")
+
+
+def test_there_is_nothing_to_download(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="files of your own"):
+        TableFile().download(tmp_path)
+
+
 def test_neither_flags_nor_durations_are_times(shop: Make, tmp_path: Path) -> None:
     for ts in (pl.col("ts") > 0, pl.duration(seconds="ts")):
         pl.read_csv(CSV.encode()).with_columns(ts=ts).write_parquet(tmp_path / "rows.parquet")
@@ -456,6 +459,10 @@ def test_neither_flags_nor_durations_are_times(shop: Make, tmp_path: Path) -> No
         (COLUMNS + '[features.item]\ntitle = "txt"\n', "features.item.title.kind in"),
         (COLUMNS + '[features.item]\n"my title" = "text"\n', 'good_name = { kind = "text", column = "my title" }'),
         (COLUMNS + '[features.item]\nlabel = "id"\n', "'label' is a column of the framework's own"),
+        (
+            COLUMNS + '[features.context]\nx = { kind = "id", column = "clicked" }\n',
+            "features.context.x: the column 'clicked' is what models are to predict; leave the feature out",
+        ),
         (COLUMNS + '[features.item]\nx = "history"\n', "put it under [features.user]"),
         (COLUMNS + '[features.user]\nshop = "id"\n[features.item]\nshop = "id"\n', "two features of this name"),
         (COLUMNS + 'rating = "clicked"\n', "give either label (0 or 1) or rating"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,13 @@ def _print_next(args: argparse.Namespace, source: str, found: Inspection) -> Non
     if found.proposal is not None:
         toml = args.write or args.file.with_name(f"{args.file.name.partition('.')[0]}.toml")
         how = "written to" if args.write else "save this as"
-        print(f"{how} {toml}, correct what is guessed wrongly, then: ctrbench data check {toml}")
+        print(f"{how} {toml}, correct what is guessed wrongly, then: {_command('check', str(toml))}")
     elif not found.wrong:
-        out = f"prepared/{args.file.stem}"
-        print(f"all right; next: ctrbench data prepare {source} --root {args.file} --out {out}")
+        given = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in args.options]
+        options = [word for key, value in given for word in ("-o", f"{key}={value}")]
+        words = (source, "--root", str(args.file), "--out", f"prepared/{args.file.stem}", *options)
+        print(f"all right; next: {_command('prepare', *words)}")
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["ctrbench", "data", *words])

@@ -76,7 +76,7 @@ class OwnFile:
     def _shown(self, wanted: Sequence[str]) -> pl.Expr:
         plain = [name for name in wanted if has_text(self.columns[name])]
         values = [pl.format("{}={}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("")) for name in plain]
-        return pl.concat_str(values, separator=", ").alias("_text")
+        return pl.concat_str(values or [pl.lit("")], separator=", ").alias("_text")
 
     def reading(self) -> AbstractContextManager[None]:
         """Turns a file that cannot be read, whenever that is found out, into a `DataError` that says what to do."""

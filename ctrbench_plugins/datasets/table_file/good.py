@@ -98,12 +98,12 @@ _UNREAD = {"number": "not a number: missing", "history": "no JSON list, and no s
 
 
 def _note_unread(file: OwnFile, opened: Opened, table: str, problems: Problems) -> None:
-    """Count the texts that a number or a history cannot be read from."""
+    """Count the values that a number or a history cannot be read from."""
     for feature in opened.features_of(table):
         dtype = file.columns[feature.column]
-        if feature.kind not in _UNREAD or dtype.is_numeric() or dtype.is_nested():
+        if feature.kind not in _UNREAD or dtype.is_integer() or dtype.is_nested():
             continue
-        value = pl.col(feature.column)
+        value = pl.col(feature.column).fill_nan(None) if dtype.is_float() else pl.col(feature.column)
         rows = file.scan([feature.column]).filter(value.is_not_null() & _read(feature, file).is_null())
         with file.reading():
             odd = rows.select("_file", "_line", value.cast(pl.String)).collect(engine="streaming")

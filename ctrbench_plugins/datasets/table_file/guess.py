@@ -129,7 +129,7 @@ def _is_like_date(values: pl.Series) -> bool:
 _EXACT, _LIKE, _ANY = range(3)  # how a column's name must fit a role, for the test of its values to decide
 _TESTS: dict[str, tuple[tuple[int, Callable[[pl.Series], bool]], ...]] = {
     "time": ((_LIKE, _is_time), (_ANY, _is_moment), (_ANY, _is_like_date)),
-    "label": ((_LIKE, _is_label), (_EXACT, _is_mostly_label), (_ANY, _is_label)),
+    "label": ((_LIKE, _is_label), (_LIKE, _is_mostly_label), (_ANY, _is_label)),
     "rating": ((_LIKE, _is_rating),),
     "domain": ((_LIKE, _is_domain),),
     "user": ((_LIKE, _is_key),),

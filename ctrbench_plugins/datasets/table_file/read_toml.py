@@ -8,12 +8,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ctrbench.api import ConfigError, DataError, explain
+from ctrbench_plugins.datasets.table_file.files import format_of
 from ctrbench_plugins.datasets.table_file.spec import Spec
 
 
 def find_toml(root: Path) -> Path:
     """The TOML that `root` is, or the only one in it; `DataError` says what is there instead."""
     if root.is_file():
+        if format_of(root) is not None:
+            raise DataError(
+                f"{root} is a table: name the TOML that describes it; `ctrbench data check {root} --write"
+                f" {root.stem}.toml` writes one"
+            )
         return root
     if not root.is_dir():
         raise DataError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ctrbench.api import DatasetSource, Field, Inspection, Problems, Prompt
+from ctrbench.api import DataError, DatasetSource, Field, Inspection, Problems, Prompt
 from ctrbench_plugins.datasets.table_file.prompts import prompts_of
 from ctrbench_plugins.datasets.table_file.read_toml import find_toml, read_spec
 from ctrbench_plugins.datasets.table_file.spec import HISTORY, Spec
@@ -46,6 +46,10 @@ class TableFile(DatasetSource):
         from ctrbench_plugins.datasets.table_file.inspect import inspect
 
         return inspect(file, beside)
+
+    def download(self, root: Path) -> None:
+        """There is nothing to download."""
+        raise DataError("table_file reads files of your own: name the TOML that describes them as --root of `prepare`")
 
     def inputs(self, root: Path) -> list[Path]:
         """The TOML, then the files that it names."""

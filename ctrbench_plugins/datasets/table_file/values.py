@@ -18,7 +18,7 @@ LABEL_ADVICE = (
 
 def as_id(column: str, dtype: pl.DataType) -> pl.Expr:
     """Text; a whole float, which a missing value makes of integers elsewhere, as the integer it was."""
-    return _id(pl.col(column), dtype)
+    return _id(pl.col(column), dtype.is_float())
 
 
 def as_number(column: str, dtype: pl.DataType, decimal: str = ".") -> pl.Expr:
@@ -40,7 +40,7 @@ def as_items(column: str, dtype: pl.DataType, separator: str | None) -> pl.Expr:
     """A list of items, oldest first: from a list, a JSON list in text, or text with a separator."""
     value, item = pl.col(column), pl.element()
     if isinstance(dtype, pl.List | pl.Array):
-        listed = value.cast(pl.List(dtype.inner)).list.eval(_id(item, dtype.inner))
+        listed = value.cast(pl.List(dtype.inner)).list.eval(_id(item, dtype.inner.is_float()))
     elif separator is not None:
         listed = value.cast(pl.String).str.split(separator).list.eval(item.str.strip_chars())
     else:
@@ -73,8 +73,8 @@ def as_domain(domain: Domain, dtype: pl.DataType | None) -> pl.Expr:
     return as_id(domain.column, dtype).replace(domain.rename)
 
 
-def _id(value: pl.Expr, dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    if dtype.is_float():
+def _id(value: pl.Expr, is_float: bool) -> pl.Expr:
+    if is_float:
         finite = pl.when(value.is_finite()).then(value)
         whole = pl.when(finite == finite.floor()).then(finite.cast(pl.Int64, strict=False))
         return pl.coalesce(whole.cast(pl.String), finite.cast(pl.String))
