@@ -65,9 +65,10 @@ def _code_of(arguments: list[str]) -> int:
         return launched.LOST if error.elsewhere and launched.by_ctrbench() else _fail(str(error), debug)
     except CtrbenchError as error:
         return _fail(str(error), debug, said=error.elsewhere)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if launched.rank() == 0:
-            print("\nctrbench: interrupted; the same command resumes where it stopped", file=sys.stderr)
+            what_next = str(stop) or "the same command resumes where it stopped"
+            print(f"\nctrbench: interrupted; {what_next}", file=sys.stderr)
         # An interrupt inside of some library's exec(), as in imports, makes Python end by SIGINT though it was caught
         # here; the next exec() lets it forget.
         exec("")
@@ -79,8 +80,8 @@ def _code_of(arguments: list[str]) -> int:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         return _fail(f"{error.strerror or error}{where}; is the place there, and writable?", debug)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
 
 
 def _dispatch(arguments: Sequence[str]) -> int:

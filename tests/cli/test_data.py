@@ -129,3 +129,13 @@ def test_wrong_source_options_are_one_sentence(tmp_path, capsys, words, said):
     assert said in captured.err
     assert not captured.out
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_preparation_says_that_it_begins_anew(tmp_path, monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ctrbench.cli.data.prepare.run", interrupted)
+    assert main(["data", "prepare", "demo", "--out", str(tmp_path / "out")]) == 130
+    told = "\nctrbench: interrupted; nothing was written; the same command begins anew\n"
+    assert capsys.readouterr().err == told

@@ -20,6 +20,9 @@ ACTIONS = {
     "audit": "prove that the prepared files leak nothing, or show where they do",
 }
 
+_RESUMED = ("download",)
+"""Actions that go on where they were interrupted."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
@@ -32,4 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the one that was asked for; errors are `CtrbenchError`."""
-    return int(import_module(f"{__name__}.{args.action}").run(args))
+    try:
+        return int(import_module(f"{__name__}.{args.action}").run(args))
+    except KeyboardInterrupt:
+        if args.action in _RESUMED:
+            raise
+        raise KeyboardInterrupt("nothing was written; the same command begins anew") from None
