@@ -158,7 +158,7 @@ def growth(rates: Sequence[Rate], turns: int, *, warm: bool) -> list[list[float]
 
 def spread_over(rows: Rows, order: Sequence[Tensor], count: int) -> Rows:
     """The same rows in so many domains, of which each batch of `order` holds every one."""
-    domain = torch.empty_like(rows.domain)
+    domain = torch.empty_like(rows.domain, dtype=torch.int64)
     for indices in order:
         domain[indices] = torch.arange(len(indices)) % count
     return replace(rows, domain=domain, domains=domain_names(count))

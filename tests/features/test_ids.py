@@ -95,3 +95,39 @@ def test_a_field_without_a_column_is_named():
     manifest = toy_manifest(fields=[*FIELDS, FIELDS[0].model_copy(update={"name": "colour"})])
     with pytest.raises(DataError, match="'colour'"):
         IdFeaturizer().fit(toy_rows(5).lazy(), toy_items(), manifest)
+
+
+def test_an_item_that_is_not_described_has_missing_values(fitted):
+    rows, items = toy_rows(60), toy_items()
+    left_out = items.filter(pl.col("item") != rows["item"][0])
+    blank = items.with_columns(
+        pl.when(pl.col("item") != rows["item"][0]).then(pl.col(name)).alias(name)
+        for name in ("title", "brand", "price")
+    )
+    assert_same(fitted(rows, left_out), fitted(rows, blank))
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in ("ids", "numbers"):
+        assert torch.equal(one[name], other[name])
+    assert torch.equal(one["history"].values, other["history"].values)
+
+
+def test_another_table_of_items_is_looked_up_anew(fitted):
+    rows, items = toy_rows(30), toy_items()
+    before = fitted(rows, items)
+    renamed = items.with_columns(title=pl.lit("thing 3"))
+    title = fitted.info.ids.index("title")
+    assert len(fitted(rows, renamed)["ids"][:, title].unique()) == 1
+    assert_same(fitted(rows, items), before)
+
+
+def test_a_field_may_be_a_column_of_rows_that_others_have_of_items():
+    """As MovieLens' age, or a price that changes: the row's own value counts."""
+    rows = toy_rows(40).with_columns(price=pl.int_range(40).cast(pl.Float64), brand=pl.lit("own"))
+    featurizer = IdFeaturizer().fit(rows.lazy(), toy_items(), toy_manifest())
+    made = featurizer(rows, toy_items())
+    assert made["numbers"][:, 0].diff().min() > 0
+    assert featurizer.scales["price"] == pytest.approx((19.5, rows["price"].std(ddof=0)))
+    assert featurizer.vocabularies["brand"].to_list() == ["own"]
