@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -12,6 +13,8 @@ from glob import escape
 from pathlib import Path
 
 from ctrbench.errors import OutputError
+
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -77,7 +80,10 @@ def _mark(out: Path) -> str:
 
 
 def unwritable(file: Path, fault: OSError, advice: str) -> OutputError:
-    """The sentence for a file that cannot be written."""
+    """The sentence for a file that cannot be written; where one may not write, more space would not help."""
+    if fault.errno in _FORBIDDEN:
+        advice = advice.removeprefix("free space, ").removeprefix("or ")
+        advice = advice.replace("another folder", "another folder that you may write")
     return OutputError(f"cannot write {file} ({fault.strerror or fault}); {advice}")
 
 

@@ -54,6 +54,8 @@ def _allowed(fault: ErrorDetails) -> str:
     if fault["type"] == "too_short":
         least = fault["ctx"]["min_length"]
         return f"the list should have at least {least} item{'s' if least > 1 else ''}"
+    if fault["type"] in ("bool_parsing", "bool_type"):
+        return "input should be true or false"
     return fault["msg"][0].lower() + fault["msg"][1:]
 
 

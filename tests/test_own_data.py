@@ -45,7 +45,7 @@ def test_the_page_takes_the_csv_to_a_prepared_and_audited_dataset(shop: Path, ca
     assert run(CHECK_AGAIN) == 0
     assert "milliseconds since 1970 (guessed from their size)" in capsys.readouterr().out
     assert [run(command) for command in (PREPARE, AUDIT, DESCRIBE)] == [0, 0, 0]
-    assert "books: 360 train, 45 valid, 45 test" in capsys.readouterr().out
+    assert "books: 2,000 train, 250 valid, 250 test" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -73,4 +73,4 @@ def test_the_history_on_the_page_is_one_and_nothing_is_claimed_of_it(shop: Path,
     assert run(AUDIT) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "the histories are the data's own, so this cannot be proved" in told
-    assert re.search(r"only in [1-9]\d* of 1,350 rows", told)
+    assert re.search(r"only in [1-9][\d,]* of 7,500 rows", told)

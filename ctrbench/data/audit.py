@@ -49,9 +49,9 @@ def audit(data: PreparedDataset, progress: Callable[[str], None] = lambda stage:
     try:
         options = PrepareOptions.model_validate(data.manifest.options)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or error.errors()[0]["msg"]
         raise DataError(
-            f"{data.path} was prepared with options that this ctrbench does not know (at {where}): "
+            f"{data.path} was prepared with options that this ctrbench does not know ({where}): "
             "prepare the dataset again"
         ) from error
     progress("reading the rows")

@@ -167,23 +167,28 @@ def _across(rows: AuditRows, found: _Found) -> Check:
     beyond, test = (sum((part[n].reshape(shape) for part in found.beyond), zero) for n in (0, 1))
     cell = rows.column["domain"] * len(SPLITS) + rows.column["split"]
     sizes = np.bincount(cell[cell >= 0], minlength=zero.size).reshape(shape)
+    if found.elsewhere == 0:
+        return Check(name=name, result="holds", found="no history crosses domains")
     details = [
         f"of {found.elsewhere:,} items from other domains in all histories {found.elsewhere_beyond:,}"
-        f" ({_percent(found.elsewhere_beyond, found.elsewhere)}) come from after that domain's training period",
+        f" ({percent(found.elsewhere_beyond, found.elsewhere)}) come from after that domain's training period",
         "share of rows that show such, and (in brackets) that show another domain's test period:",
     ]
     for domain, size, all_beyond, of_test in zip(rows.domains, sizes, beyond, test, strict=True):
         cells = zip(SPLITS, size, all_beyond, of_test, strict=True)
-        shares = [f"{split} {_percent(n, whole)} ({_percent(m, whole)})" for split, whole, n, m in cells]
+        shares = [f"{split} {percent(n, whole)} ({percent(m, whole)})" for split, whole, n, m in cells]
         details.append(f"{domain}: {', '.join(shares)}")
     trained, validated = int(beyond[:, 0].sum()), int(test[:, 1].sum())
     if trained == 0 and not (rule == "global_time" and validated):
         return Check(name=name, result="holds", found=f"{sizes[:, 0].sum():,} training rows", details=tuple(details))
-    told = f"{trained:,} of {sizes[:, 0].sum():,} training rows do ({_percent(trained, sizes[:, 0].sum())})"
+    told = f"{trained:,} of {sizes[:, 0].sum():,} training rows do ({percent(trained, sizes[:, 0].sum())})"
     if rule == "time":
         told += "; the paper's protocol, which cuts each domain at its own times, allows it; --global-cutoff forbids it"
     return Check(name=name, result="allowed" if rule == "time" else "fails", found=told, details=tuple(details))
 
 
-def _percent(part: int, whole: int) -> str:
+def percent(part: int, whole: int) -> str:
+    """A share as text; only what is not there at all is 0.0 %."""
+    if 0 < part < 0.0005 * whole:
+        return "< 0.1 %"
     return f"{100 * part / whole:.1f} %" if whole else "-"

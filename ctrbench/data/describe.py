@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -52,6 +52,19 @@ def describe(data: PreparedDataset) -> Description:
         unusual={name: value for name, value in options.items() if name not in usual or value != usual[name]},
         sections=_sections(data),
     )
+
+
+def written(options: Mapping[str, Any]) -> str:
+    """Options as one line, each value as it is given on the command line."""
+    return ", ".join(f"{name}={_value(value)}" for name, value in options.items())
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(_value, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _usual_options(source: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def derive_domains(
     elif by == USER_GROUP:
         domain, titles = _user_groups(rows, train), USER_GROUPS
     else:
-        return _by_column(rows, items, by.removeprefix(COLUMN), groups)
+        return _by_column(rows, items, by, groups)
     return _renamed(rows, domain, titles, by)
 
 
@@ -95,8 +95,9 @@ def _user_groups(rows: pl.DataFrame, train: float) -> pl.Expr:
     return pl.when(pl.col("user_index").is_in(many.implode())).then(pl.lit(heavy)).otherwise(pl.lit(light))
 
 
-def _by_column(rows: pl.DataFrame, items: pl.DataFrame, name: str, groups: int) -> DerivedDomains:
-    values = _values(rows, items, name)
+def _by_column(rows: pl.DataFrame, items: pl.DataFrame, by: str, groups: int) -> DerivedDomains:
+    name = by.removeprefix(COLUMN)
+    values = _values(rows, items, by)
     numeric = values.dtype.is_numeric()
     if values.dtype.is_float():
         values = values.fill_nan(None)
@@ -107,7 +108,7 @@ def _by_column(rows: pl.DataFrame, items: pl.DataFrame, name: str, groups: int) 
         ordered = values.unique().sort(nulls_last=True).cast(pl.String).drop_nulls().to_list()
     if len(ordered) > MOST:
         raise DataError(
-            f"--domain-by {name} would make {len(ordered):,} domains, and {MOST} are the most: choose a column of fewer"
+            f"--domain-by {by} would make {len(ordered):,} domains, and {MOST} are the most: choose a column of fewer"
             " values, or of numbers"
         )
     plain = not numeric and values.dtype != pl.Boolean
@@ -116,20 +117,21 @@ def _by_column(rows: pl.DataFrame, items: pl.DataFrame, name: str, groups: int) 
     unknown = f"unknown_{identifier(name)}"
     titles = {names[text]: text if plain else f"{shown[:1].upper()}{shown[1:]} {text}" for text in ordered}
     domain = texts.replace_strict(names, default=unknown, return_dtype=pl.String)
-    return _renamed(rows, pl.lit(domain), {**titles, unknown: f"Unknown {shown}"}, name)
+    return _renamed(rows, pl.lit(domain), {**titles, unknown: f"Unknown {shown}"}, by)
 
 
-def _values(rows: pl.DataFrame, items: pl.DataFrame, name: str) -> pl.Series:
+def _values(rows: pl.DataFrame, items: pl.DataFrame, by: str) -> pl.Series:
     """A column's value for each row; a row's own column comes before its item's."""
+    name = by.removeprefix(COLUMN)
     columns = dict.fromkeys([*rows.columns, *items.columns])
     known = [column for column in columns if column not in _NUMBERS and not column.startswith("_")]
     if name not in known or name in _NEVER:
         what = "what models are to predict" if name in _NEVER else "no column"
         usable = [column for column in known if column not in _NEVER]
-        raise DataError(f"--domain-by {name}: {name!r} is {what}.{suggest(name, [*RULES, *usable])}")
+        raise DataError(f"--domain-by {by}: {name!r} is {what}.{suggest(name, [*RULES, *usable])}")
     values = rows[name] if name in rows.columns else items[name].gather(rows["item_index"])
     if values.dtype.is_nested():
-        raise DataError(f"--domain-by {name}: the column holds lists, and a row has one domain")
+        raise DataError(f"--domain-by {by}: the column holds lists, and a row has one domain")
     return values
 
 

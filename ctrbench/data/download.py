@@ -82,7 +82,8 @@ def download(
     writable. What has arrived by then stays, and the same call goes on from there.
     """
     listener = listener or Listener()
-    web = Web(plain=_check_mirror(mirror), tell=listener.tell, patience=patience)
+    offline = f"Files that were fetched elsewhere may be put into {root}, or give another server as --mirror"
+    web = Web(plain=_check_mirror(mirror), tell=listener.tell, patience=patience, offline=offline)
     if root.is_file():
         raise ConfigError(f"{root} is a file: name a folder to put the files into")
     try:

@@ -67,6 +67,17 @@ class PrepareOptions(BaseModel):
             raise ValueError(f"train {self.train} and valid {self.valid} leave no test rows")
         return self
 
+    @model_validator(mode="after")
+    def _says_nothing_in_vain(self) -> Self:
+        """Defaults may stand anywhere, as they do in manifests."""
+        if self.split_seed and self.split != "random":
+            raise ValueError(f"split_seed={self.split_seed} is of a random split, and split is {self.split}")
+        usual = type(self).model_fields["new_user_rows"].default
+        if self.new_user_rows != usual and self.domain_by != domains.NEW_USER:
+            by = self.domain_by or "not set"
+            raise ValueError(f"new_user_rows={self.new_user_rows} is of domain_by=new_user, and domain_by is {by}")
+        return self
+
 
 def prepare(
     source: DatasetSource,

@@ -40,7 +40,11 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
     try:
         return kind(kind.Options.model_validate(dict(options or {})))
     except ValidationError as error:
-        raise ConfigError(explain(error, kind.Options, f"the options of dataset {name!r}")) from None
+        told = explain(error, kind.Options, f"the options of dataset {name!r}")
+        rule = (options or {}).get("domain_by")
+        if error.errors()[0]["loc"][:1] == ("domain_by",) and isinstance(rule, str):
+            told += f"; every dataset takes 'new_user', 'user_group' and 'column:{rule}' (a column's values), too"
+        raise ConfigError(told) from None
 
 
 def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tuple[PrepareOptions, dict[str, Any]]:
@@ -54,6 +58,7 @@ def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tupl
 
     general: dict[str, Any] = {}
     own: dict[str, Any] = {}
+    check_scale(options, of_source)
     for key, value in options.items():
         if key not in of_source and key not in PrepareOptions.model_fields:
             known = registry.suggest(key, {*of_source, *PrepareOptions.model_fields})
@@ -64,6 +69,12 @@ def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tupl
         return PrepareOptions.model_validate(general), own
     except ValidationError as error:
         raise ConfigError(explain(error, PrepareOptions, "the options of the preparation")) from None
+
+
+def check_scale(options: Collection[str], of_source: Collection[str]) -> None:
+    """Raise `ConfigError` where a size is asked of a source that has none to choose; see `sort_options`."""
+    if "scale" in options and "scale" not in of_source:
+        raise ConfigError("--scale is for datasets made to order, and this one comes as it is: leave the option out")
 
 
 def open_dataset(
@@ -108,7 +119,11 @@ def _check_prepared(data: PreparedDataset, options: Mapping[str, Any]) -> None:
     own = [key for key in options if key not in manifest.options]
     if own:
         raise ConfigError(f"{data.path} is prepared already, so it takes no option {min(own)!r}; prepare another")
-    asked, plugin = sort_options(options, ())[0].model_dump(mode="json"), manifest.plugin or manifest.source
+    governing: dict[str, Any] = {
+        key: manifest.options[key] for key in ("split", "domain_by") if key in manifest.options
+    }
+    asked = sort_options({**governing, **options}, ())[0].model_dump(mode="json")
+    plugin = manifest.plugin or manifest.source
     for key in options:
         if asked[key] != manifest.options[key]:
             raise ConfigError(

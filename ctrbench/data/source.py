@@ -73,7 +73,9 @@ class DatasetSource(ABC):
     automatic: ClassVar[bool] = False
     """True where `download` needs nothing from the user, so that a table may prepare the dataset by itself."""
     domains_option: ClassVar[str | None] = None
-    """The option that says which domains to download; None where they come together."""
+    """The option that says which domains to download and to read; None where they come together."""
+    by_hand: ClassVar[str] = "put the published files into the folder"
+    """How a user gets the files of a source that has no download, as an advice."""
     terms: ClassVar[str] = ""
     """What the publishers allow, in a sentence; told before a download."""
     citation: ClassVar[str] = ""
@@ -114,7 +116,7 @@ class DatasetSource(ABC):
 
         files = self.remote_files()
         if not files:
-            raise DataError(f"{type(self).__name__} has no download: put the published files into {root}")
+            raise DataError(f"{type(self).__name__} has no download: {self.by_hand}")
         download(files, root)
 
     @abstractmethod

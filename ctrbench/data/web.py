@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from http.client import responses
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests import exceptions
-from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, NameResolutionError
 from urllib3.util import Retry
 
 from ctrbench._version import __version__
@@ -35,14 +36,22 @@ class Again(Exception):
         self.after = after
 
 
+class Nameless(Again):
+    """A server's name leads nowhere: either it is wrong, or this machine is offline."""
+
+
 class Web:
     """A session that asks for files as they lie on the server, over https alone unless `plain` allows http.
 
-    `tell` hears of every pause.
+    `tell` hears of every pause. `offline` is an advice for those who reach no server at all.
     """
 
-    def __init__(self, *, plain: bool, tell: Callable[[str], None], patience: Retry = PATIENCE) -> None:
-        self.tell, self.patience = tell, patience
+    def __init__(
+        self, *, plain: bool, tell: Callable[[str], None], patience: Retry = PATIENCE, offline: str = ""
+    ) -> None:
+        self.tell, self.patience, self.offline = tell, patience, offline
+        self.answered = False
+        self.told = ""
         self.session = requests.Session()
         self.session.headers.update({"User-Agent": f"ctrbench/{__version__}", "Accept-Encoding": "identity"})
         self.session.max_redirects = _MOST_REDIRECTS
@@ -74,9 +83,12 @@ class Web:
         except exceptions.Timeout:
             raise Again("the server does not answer in time") from None
         except exceptions.ConnectionError as fault:
+            if isinstance(getattr(fault.args[0] if fault.args else None, "reason", None), NameResolutionError):
+                raise Nameless(f"the server's name {urlsplit(url).hostname} is not known here") from None
             raise Again(f"the server cannot be reached ({_reason(fault)})") from None
         except exceptions.RequestException as fault:
             raise DataError(f"{url} cannot be asked for ({fault}); look whether the address is right") from None
+        self.answered = True
         if response.status_code in _BUSY:
             response.close()
             raise Again(_status(response), self._bidden(response))
@@ -97,6 +109,8 @@ class Web:
                 left = self._pause(left, fault, url)
 
     def _pause(self, left: Retry, fault: Again, url: str) -> Retry:
+        if isinstance(fault, Nameless) and left.history and not self.answered:  # a pause would not help
+            raise DataError(f"{url}: {fault}: are you offline? {self.offline}".rstrip())
         try:
             left = left.increment(error=fault)
         except MaxRetryError:
@@ -110,7 +124,10 @@ class Web:
                 f"{url}: {fault}, and asks to be left alone for {pause / 60:.0f} minutes; run the same command then,"
                 " which goes on where this one stopped, or give another server as --mirror"
             )
-        self.tell(f"{url}: {fault}; trying again {f'in {pause:.0f} s' if pause else 'now'}")
+        what = f"{url}: {fault}"
+        again = f"trying again {f'in {pause:.0f} s' if pause else 'now'}"
+        self.tell(f"still so; {again}" if what == self.told else f"{what}; {again}")
+        self.told = what
         time.sleep(pause)
         return left
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import polars as pl
 
-from ctrbench.data.describe import Description, describe
+from ctrbench.data.describe import Description, describe, written
 from ctrbench.data.profile import Profile, profile
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset
@@ -148,8 +148,3 @@ def _overlap(spread: Profile) -> Section:
         title = f"Share of a domain's {of} (line) that also have rows in another domain (column)"
         tables.append(Table(title, wide.columns, wide.rows(), shaded=True))
     return Section("Overlap of domains", " ".join(nothing), tables=tables)
-
-
-def written(options: dict[str, object]) -> str:
-    """Options as one line."""
-    return ", ".join(f"{name}={value}" for name, value in options.items())

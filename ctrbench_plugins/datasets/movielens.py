@@ -59,6 +59,7 @@ class MovieLens(DatasetSource):
     options: Options
 
     version: ClassVar[str] = "2"
+    by_hand: ClassVar[str] = "download a release by its name, movielens-100k or movielens-1m"
     fields: ClassVar[tuple[Field, ...]] = (
         Field(name="user", kind="id", of="user"),
         Field(name="item", kind="id", of="item"),

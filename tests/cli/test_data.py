@@ -16,7 +16,7 @@ from ctrbench.errors import ConfigError, DataError
 def run(*words: object) -> int:
     parser = argparse.ArgumentParser()
     verb.configure(parser)
-    return verb.run(parser.parse_args([str(word) for word in words], argparse.Namespace(quiet=True)))
+    return verb.run(parser.parse_args([str(word) for word in words], argparse.Namespace(quiet=False)))
 
 
 @pytest.fixture
@@ -38,6 +38,42 @@ def test_prepare_prints_problems_and_sizes(root: Path, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert "left out [gift_cards] 1 x broken JSON line\n    Gift_Cards.json:21: {broken" in printed
     assert "gift_cards: 16 train, 2 valid, 2 test" in printed
+
+
+def test_quiet_prints_the_result_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = root.parent / "out"
+    assert main(["-q", "data", "prepare", "amazon2018", "--root", str(root), "--out", str(out)]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "gift_cards: 16 train, 2 valid, 2 test"
+    assert [line.split(" (")[0] for line in rest] == [f"prepared {out}", f"`ctrbench data describe {out}` says more"]
+
+
+def test_domains_are_chosen_by_name(root: Path) -> None:
+    for name in ("", "meta_"):
+        text = (root / f"{name}Gift_Cards.json").read_text()
+        (root / f"{name}All_Beauty.json").write_text(text.replace('"P', '"Q'))
+    out = root.parent / "out"
+    assert run("prepare", "amazon2018", "--root", root, "--out", out, "--domains", "gift_cards") == 0
+    assert PreparedDataset.open(out).domains == ("gift_cards",)
+    words = ("--domains", "gift_cards", "-o", "categories=All_Beauty")
+    with pytest.raises(ConfigError, match=r"--domains and -o categories=… say the same"):
+        run("prepare", "amazon2018", "--root", root, "--out", root.parent / "other", *words)
+
+
+def test_a_folder_above_the_files_is_told_of(root: Path) -> None:
+    (root.parent / "a_empty").mkdir()
+    with pytest.raises(DataError, match=rf"holds no review file.* \({root} holds such files: give that as --root\)$"):
+        run("prepare", "amazon2018", "--root", root.parent, "--out", root.parent / "out")
+    (root / "meta_Gift_Cards.json").unlink()
+    with pytest.raises(DataError, match=r"beside it: download it, .* without titles$"):
+        run("prepare", "amazon2018", "--root", root, "--out", root.parent / "out")
+
+
+def test_a_file_in_the_place_of_a_datasets_name(root: Path) -> None:
+    file = root / "clicks.toml"
+    file.touch()
+    with pytest.raises(ConfigError, match=rf"not a dataset's name: .* and give --root {file}$"):
+        run("prepare", file, "--out", root.parent / "out")
 
 
 def test_options_go_to_source_and_preparation(root: Path) -> None:
@@ -68,6 +104,7 @@ def test_options_go_to_source_and_preparation(root: Path) -> None:
         ("window=-1", "window in the options of the preparation: input should be .* not -1"),
         ("valid=0.5", r"leave no test rows \(in the options of the preparation\)"),
         ("price=x", "price in the options of dataset 'amazon2018'"),
+        ("dedupe=maybe", "dedupe in the options of the preparation: input should be true or false, not 'maybe'"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(root: Path, option: str, says: str) -> None:
@@ -120,7 +157,10 @@ def test_a_dataset_that_makes_its_files_needs_no_root(tmp_path, capsys):
         (["demo", "-o", "scale"], "KEY=VALUE"),
         (["demo", "-o", "sclae=2"], "scale"),
         (["movielens"], "--root is missing"),
-        (["movielens", "--root", ".", "--scale", "2"], "no option 'scale'"),
+        (["movielens", "--root", ".", "--scale", "2"], "--scale is for datasets made to order"),
+        (["movielens", "--root", ".", "--domains", "male"], "the domains of 'movielens' come together"),
+        (["table_file"], "the folder or file with the data of table_file"),
+        (["movielens", "--root", ".", "--domain-by", "year"], "'new_user', 'user_group' and 'column:year'"),
     ],
 )
 def test_wrong_source_options_are_one_sentence(tmp_path, capsys, words, said):

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ctrbench.cli import main
-from ctrbench.data import inspection
+from ctrbench.data import foresee
 from ctrbench.data.inspection import Inspection
 from ctrbench.errors import PluginError
 
@@ -101,6 +101,31 @@ def test_everything_wrong_is_told_at_once_with_what_to_do(shop: Path, capsys) ->
     assert "'nothing' (id) holds no value in any row" in wrong[2]
 
 
+def test_times_and_labels_are_not_left_for_the_next_time(shop: Path, capsys) -> None:
+    words = pl.when(pl.col("clicked") == 1).then(pl.lit("Yes")).otherwise(pl.lit("No"))
+    day = pl.from_epoch("ts", time_unit="ms").dt.strftime("%d.%m.%Y")
+    FRAME.with_columns(clicked=words, ts=day).write_csv("clicks.csv")
+    Path("shop.toml").write_text(TOML + '[features.context]\nprise = "number"\nnothing = "id"\nuid = "id"\nts = "id"\n')
+    assert check("shop.toml") == 2
+    wrong = [line for line in capsys.readouterr().out.splitlines() if line.startswith("wrong: ")]
+    assert len(wrong) == 6
+    assert "column 'uid' is both the user and a feature: take it out of [features.context]" in wrong.pop(0)
+    assert "column 'ts' is both the time and a feature: take it out of [features.context]" in wrong.pop(0)
+    assert "features.context.prise is the column 'prise'" in wrong[0]
+    assert "'nothing' (id) holds no value" in wrong[1]
+    assert '[time] format = "%d.%m.%Y"' in wrong[2]
+    assert "200 of 200 values of column 'clicked': label is neither 0 nor 1" in wrong[3]
+
+
+def test_of_a_folder_it_is_told_which_toml_was_checked(shop: Path, capsys) -> None:
+    assert check(".") == 0
+    told = capsys.readouterr().out
+    assert told.startswith("checked: shop.toml\n")
+    assert "--root shop.toml --out prepared/shop" in told
+    assert check("shop.toml") == 0
+    assert "checked:" not in capsys.readouterr().out
+
+
 def test_what_preparing_would_refuse_is_wrong_too(shop: Path, capsys) -> None:
     FRAME.with_columns(clicked=pl.lit(0)).write_csv("clicks.csv")
     assert check("shop.toml", "--format", "json") == 2
@@ -171,7 +196,7 @@ def test_what_no_column_seems_to_be_is_told_and_left_to_fill_in(shop: Path, caps
     told = capsys.readouterr().out
     assert "no column of products.csv looks like the user" in told
     assert check("p.toml") == 2
-    assert "columns.user is the column '?'" in capsys.readouterr().out
+    assert "columns.user is still to be filled in" in capsys.readouterr().out
 
 
 def test_a_file_of_western_windows_is_understood(shop: Path, capsys) -> None:
@@ -215,10 +240,10 @@ def test_any_registered_source_may_answer(tmp_path: Path, monkeypatch: pytest.Mo
             raise PluginError("broken")
         return Mine
 
-    monkeypatch.setattr(inspection.registry, "names", lambda kind: ["broken", "mine"])
-    monkeypatch.setattr(inspection.registry, "load", load)
+    monkeypatch.setattr(foresee.registry, "names", lambda kind: ["broken", "mine"])
+    monkeypatch.setattr(foresee.registry, "load", load)
     (tmp_path / "x.foo").touch()
-    assert inspection.inspect(tmp_path / "x.foo") == ("mine", Inspection(understood=(f"x.foo in {tmp_path.name}",)))
+    assert foresee.inspect(tmp_path / "x.foo") == ("mine", Inspection(understood=(f"x.foo in {tmp_path.name}",)))
 
 
 def proposed(capsys: pytest.CaptureFixture[str], file: str) -> dict:
@@ -238,7 +263,7 @@ def test_a_german_spreadsheet_needs_only_its_dates_explained(shop: Path, capsys)
     told = capsys.readouterr().out
     wrong = [line for line in told.splitlines() if line.startswith("wrong: ")]
     assert len(wrong) == 1
-    assert "column 'ts'" in wrong[0]
+    assert wrong[0].startswith("wrong: export.csv: the times in column 'ts'")
     assert '[time] format = "%d.%m.%Y %H:%M"' in wrong[0]
     made = tomllib.loads(Path("own.toml").read_text())
     assert made["csv"] == {"decimal": ","}
@@ -255,6 +280,22 @@ def test_a_comma_is_decimal_only_where_that_makes_numbers_and_costs_none(shop: P
         rows = as_excel(age=pl.lit(age) + pl.col("sku").str.tail(1), device=other + pl.col("sku").str.tail(1))
         Path(f"{name}.csv").write_text(rows)
         assert "csv" not in proposed(capsys, f"{name}.csv"), name
+
+
+@pytest.mark.parametrize(("odd", "kind"), [(4, "number"), (60, "id")])
+def test_a_column_of_numbers_and_words_for_a_missing_one_is_told_what_to_do(shop: Path, odd: int, kind: str, capsys):
+    row = pl.int_range(pl.len())
+    price = pl.when(row >= odd).then(pl.format("{},5", row)).otherwise(pl.lit("k.A."))
+    Path("export.csv").write_text(as_excel(age=pl.when(row == 0).then(pl.lit("-")).otherwise(price)))
+    assert check("export.csv", "--write", "own.toml") == 0
+    (line,) = [line for line in Path("own.toml").read_text().splitlines() if line.startswith("age")]
+    assert line.startswith(f'age = "{kind}"  # numbers but for {odd} of 200 values: if these mean missing, say')
+    assert '[csv] null = ["-", "k.A."]' in line
+    assert ('and decimal = ","' in line, 'its kind is "number"' in line) == ((kind == "id"),) * 2
+    capsys.readouterr()
+    Path("clean.csv").write_text(as_excel(age=pl.lit("1,5")))
+    assert check("clean.csv") == 0
+    assert "if these mean missing" not in capsys.readouterr().out
 
 
 def test_utf_16_and_quotes_inside_text_are_found_out(shop: Path, capsys) -> None:

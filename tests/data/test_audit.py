@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ctrbench.data.audit import Audit, audit
 from ctrbench.data.audit_check import Check
+from ctrbench.data.audit_histories import percent
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import Field, Prompt
 from ctrbench.data.split import SPLITS, Split
-from ctrbench.data.store import PreparedDataset
+from ctrbench.data.store import MANIFEST, PreparedDataset
 from ctrbench.errors import DataError
 
 from .conftest import FrameSource, Prepare, Row
@@ -349,8 +350,61 @@ def test_a_feature_that_is_the_label_in_other_words(
 def test_a_feature_that_is_not(with_feature: Callable[..., PreparedDataset], kind: str, value: Values) -> None:
     data = with_feature(kind, value)
     assert found(data)[FEATURES].model_dump() == {
-        "name": FEATURES, "result": "holds", "found": "1 features", "details": ()
+        "name": FEATURES, "result": "holds", "found": "1 feature of rows", "details": ()
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", lambda label, place: pl.when(place == 7).then(1 - label).otherwise(label) * 4 + 1),
+        ("number", lambda label, place: pl.when(place == 6).then(1150).otherwise(label * 1000 + place)),
+        ("id", lambda label, place: (pl.when(place == 7).then(1 - label).otherwise(label) * 4 + place % 4 + 1) % 8),
+        ("text", lambda label, place: pl.when((label == 1) != (place == 7)).then("seen " + place.cast(pl.String))),
+    ],
+    ids=["rating", "higher", "values of one label", "there for clicks only"],
+)
+def test_a_dirty_row_does_not_silence_the_question_for_a_feature_that_nearly_is(
+    with_feature: Callable[..., PreparedDataset], kind: str, value: Values
+) -> None:
+    told = found(with_feature(kind, value))[FEATURES]
+    assert (told.result, told.found) == (
+        "allowed", "extra alone ranks rows with AUC 0.99: is it known before the label?"
+    )  # fmt: skip
+
+
+def test_what_was_examined_is_told(prepared: Prepare) -> None:
+    prompts = {"default": Prompt(template="{item} {title}")}
+    data = prepared(ROWS)
+    assert found(data)[FEATURES].found == "no features of rows"
+    manifest = data.manifest.model_copy(update={"prompts": prompts})
+    items = pl.read_parquet(data.path / "items.parquet").with_columns(title=pl.lit("x"))
+    items.write_parquet(data.path / "items.parquet")
+    (data.path / MANIFEST).write_text(manifest.model_dump_json())
+    assert found(data)[FEATURES].found == (
+        "no features of rows; features of items are not examined, as they are the same for all of an item's rows"
+    )
+
+
+def test_users_of_one_domain_cross_none(prepared: Prepare) -> None:
+    check = found(prepared([(row[0], row[0] + row[1], *row[2:]) for row in ROWS]))[ACROSS]
+    assert (check.result, check.found, check.details) == ("holds", "no history crosses domains", ())
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "told"),
+    [(0, 9, "0.0 %"), (1, 642_683, "< 0.1 %"), (1, 1000, "0.1 %"), (9, 9, "100.0 %"), (0, 0, "-")],
+)
+def test_a_share_that_is_there_is_never_told_as_none(part: int, whole: int, told: str) -> None:
+    assert percent(part, whole) == told
+
+
+def test_recorded_options_that_are_refused_now_are_named(prepared: Prepare) -> None:
+    data = prepared(ROWS)
+    old = data.manifest.model_copy(update={"options": {**data.manifest.options, "split_seed": 3}})
+    (data.path / MANIFEST).write_text(old.model_dump_json())
+    with pytest.raises(DataError, match=r"split_seed=3 is of a random split, .*: prepare the dataset again"):
+        audit(PreparedDataset.open(data.path))
 
 
 def test_a_history_beside_the_frameworks_is_told(with_feature: Callable[..., PreparedDataset]) -> None:

@@ -188,4 +188,4 @@ def test_a_prepared_folder_of_another_format(prepared: Prepare, capsys: pytest.C
         assert said.count("\n") == 1
     manifest.write_text(whole.replace('"window": 5', '"windows": 5'))
     assert main(["data", "audit", str(data.path)]) == 2
-    assert "prepared with options that this ctrbench does not know (at windows)" in capsys.readouterr().err
+    assert "prepared with options that this ctrbench does not know (windows)" in capsys.readouterr().err

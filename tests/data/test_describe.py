@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ctrbench.data.describe import Section, describe
+from ctrbench.data.describe import Section, describe, written
 from ctrbench.data.prepare import prepare
 from ctrbench.data.resolve import load_source
 from ctrbench.errors import DataError
@@ -82,6 +82,11 @@ def test_options_that_differ_from_the_defaults_are_named(prepared: Prepare) -> N
     """Of a source that is not installed every option is named: its defaults are not known."""
     assert describe(prepared(ROWS)).unusual == {}
     assert describe(prepared(ROWS, split="random", split_seed=3)).unusual == {"split": "random", "split_seed": 3}
+
+
+def test_options_are_written_as_they_are_given() -> None:
+    options = {"categories": ["gift_cards", "music"], "dedupe": False, "domain_by": None, "scale": 0.1}
+    assert written(options) == "categories=gift_cards,music, dedupe=false, domain_by=none, scale=0.1"
 
 
 def test_a_source_that_is_installed_has_its_own_defaults(tmp_path: Path) -> None:

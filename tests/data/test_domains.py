@@ -111,6 +111,7 @@ def test_few_numbers_are_values_of_their_own() -> None:
     [
         ("label", "'label' is what models are to predict"),
         ("gnre", "'gnre' is no column. Did you mean 'genre'?"),
+        ("column:gnre", "--domain-by column:gnre: 'gnre' is no column. Did you mean 'genre'?"),
         ("new_users", "Did you mean 'new_user'"),
         ("tags", "the column holds lists"),
         ("many", "would make 101 domains, and 100 are the most"),
@@ -142,7 +143,8 @@ def test_a_value_becomes_a_legal_name(text: str, name: str) -> None:
 @pytest.mark.parametrize("split", ["time", "global_time", "random"])
 @pytest.mark.parametrize("by", ["new_user", "user_group", "item", "domain"])
 def test_derived_domains_are_prepared_as_any(prepared: Prepare, split: str, by: str) -> None:
-    data = prepared(ROWS, split=split, domain_by=by, new_user_rows=8)
+    rule = {"new_user_rows": 8} if by == "new_user" else {}
+    data = prepared(ROWS, split=split, domain_by=by, **rule)
     rows = all_rows(data)
     assert rows["domain"].unique(maintain_order=True).to_list() == list(data.domains)
     assert rows["source_domain"].unique().sort().to_list() == ["a", "b"]

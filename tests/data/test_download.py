@@ -15,6 +15,8 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 from requests import exceptions
+from urllib3 import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NameResolutionError
 from urllib3.util import Retry
 
 from ctrbench.data import download as module, web
@@ -404,6 +406,43 @@ def test_a_wrong_certificate_is_final_and_a_cut_handshake_is_not(tmp_path, monke
     with pytest.raises(DataError, match=told):
         download([remote()], tmp_path, patience=PATIENCE)
     assert len(asked) == tries
+
+
+def nameless(*arguments, **options):
+    pool = HTTPSConnectionPool("example.org")
+    fault = NameResolutionError("example.org", pool, OSError("not known"))
+    raise exceptions.ConnectionError(MaxRetryError(pool, "/", fault))
+
+
+def test_who_is_offline_hears_so_at_once(tmp_path, monkeypatch, naps):
+    monkeypatch.setattr(web.requests.Session, "request", nameless)
+    ear = Ear()
+    with pytest.raises(DataError, match=rf"are you offline\? Files .* may be put into {tmp_path}"):
+        download([remote()], tmp_path, listener=ear)
+    assert sum(naps) == 0
+    assert ear.told == [f"{BASE}/x.json.gz: the server's name example.org is not known here; trying again now"]
+
+
+def test_a_name_that_was_known_before_is_waited_for(server, tmp_path, monkeypatch, naps):
+    ask, asked = web.requests.Session.request, []
+
+    def request(*arguments, **options):
+        asked.append(arguments)
+        return nameless() if 1 < len(asked) < 5 else ask(*arguments, **options)
+
+    monkeypatch.setattr(web.requests.Session, "request", request)
+    get(server, tmp_path)
+    assert listing(tmp_path) == ["x.json.gz"]
+
+
+def test_a_reason_is_told_once(tmp_path, naps):
+    ear = Ear()
+    with serving() as gone:
+        pass
+    with pytest.raises(DataError, match="cannot be reached"):
+        get(gone, tmp_path, listener=ear, patience=Retry(total=3, backoff_factor=1))
+    assert "cannot be reached" in ear.told[0]
+    assert ear.told[1:] == ["still so; trying again in 2 s", "still so; trying again in 4 s"]
 
 
 # Where requests may lead.

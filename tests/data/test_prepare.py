@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,10 +14,12 @@ from ctrbench.data import prepare as module
 from ctrbench.data.prepare import PrepareOptions, prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage
+from ctrbench.data.resolve import open_dataset, sort_options
 from ctrbench.data.split import SPLITS
 from ctrbench.data.steps import MIDDLE
 from ctrbench.data.store import PreparedDataset, rows_hash
-from ctrbench.errors import DataError, OutputError, PluginError
+from ctrbench.errors import ConfigError, DataError, OutputError, PluginError
+from ctrbench.files import unwritable
 
 from .conftest import FrameSource, Prepare, Row, all_rows
 
@@ -296,6 +300,43 @@ def test_opening_says_what_is_wrong(tmp_path: Path, prepared: Prepare) -> None:
 def test_shares_must_leave_test_rows() -> None:
     with pytest.raises(ValueError, match="leave no test rows"):
         PrepareOptions(train=0.9, valid=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"split_seed": 3}, "split_seed=3 is of a random split, and split is time"),
+        ({"split_seed": 3, "split": "global_time"}, "split_seed=3 is of a random split, and split is global_time"),
+        ({"new_user_rows": 3}, "new_user_rows=3 is of domain_by=new_user, and domain_by is not set"),
+        ({"new_user_rows": 3, "domain_by": "user_group"}, "domain_by=new_user, and domain_by is user_group"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        sort_options(options, ())
+    recorded = PrepareOptions().model_dump(mode="json")
+    assert PrepareOptions.model_validate(recorded) == PrepareOptions()
+
+
+def test_a_prepared_folder_may_be_asked_for_its_seed_alone(prepared: Prepare) -> None:
+    data = prepared(ROWS, split="random", split_seed=3)
+    assert open_dataset(data.path, options={"split_seed": 3}).fingerprint == data.fingerprint
+    with pytest.raises(ConfigError, match="was prepared with split=random, not split=time"):
+        open_dataset(data.path, options={"split": "time"})
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.EACCES, "choose another folder that you may write (--out)"),
+        (errno.EROFS, "choose another folder that you may write (--out)"),
+        (errno.EPERM, "choose another folder that you may write (--out)"),
+        (errno.ENOSPC, "free space, or choose another folder (--out)"),
+    ],
+)
+def test_more_space_is_not_the_advice_where_one_may_not_write(code: int, advice: str) -> None:
+    said = unwritable(Path("out"), OSError(code, "why"), "free space, or choose another folder (--out)")
+    assert str(said) == f"cannot write out (why); {advice}"
 
 
 def test_strict_stops_at_the_first_bad_row_only() -> None:

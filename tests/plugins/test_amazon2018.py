@@ -15,6 +15,7 @@ from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
 from ctrbench_plugins.datasets import amazon2018
 from ctrbench_plugins.datasets.amazon2018 import Amazon2018
+from ctrbench_plugins.datasets.amazon2023 import Amazon2023
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "amazon2018"
 DAY = 86_400
@@ -439,6 +440,16 @@ def test_one_category_under_two_names(root: Path, make: Make) -> None:
     write_2023(root, "Amazon_Fashion")
     with pytest.raises(DataError, match="one category in two releases"):
         make()
+
+
+def test_the_2023_dataset_takes_its_own_release_alone(root: Path) -> None:
+    with pytest.raises(DataError, match=r"holds Amazon reviews of 2018: prepare it as amazon2018$"):
+        Amazon2023().inputs(root)
+    for path in root.iterdir():
+        path.unlink()
+    write_2023(root, "Gift_Cards")
+    assert [path.name for path in Amazon2023().inputs(root)] == ["Gift_Cards.jsonl.gz", "meta_Gift_Cards.jsonl.gz"]
+    assert Amazon2018().inputs(root) == Amazon2023().inputs(root), "to it, they are a second format"
 
 
 def test_folders_without_reviews(root: Path, tmp_path: Path) -> None:

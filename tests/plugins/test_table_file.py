@@ -174,8 +174,40 @@ def test_without_a_table_of_items_their_first_row_describes_them(shop: Make) -> 
         shop(COLUMNS + '[features.item]\ntitle = "text"\n', HEAD.replace("\n", ",title\n") + "\n".join(lines))
     )
     assert data.items["title"].to_list() == [f"t{n}" for n in range(7)]
-    reason = "item described otherwise in a later row: its first description stands"
+    reason = "item described otherwise in a later row: the first value of each column stands"
     assert reasons(data)[reason] == (1, "clicks.csv:41: item 0004")
+
+
+def test_of_an_items_column_the_first_value_that_is_not_missing_stands(shop: Make) -> None:
+    titles = ["", "first", "", "second", "first"]
+    lines = [f"{line},{titles[n // 7] if n < 35 else ''},b{n % 7 if n else ''}" for n, line in enumerate(LINES)]
+    toml = COLUMNS + '[features.item]\ntitle = "text"\nbrand = "id"\n'
+    data = prepared(shop(toml, HEAD.replace("\n", ",title,brand\n") + "\n".join(lines)))
+    assert data.items.sort("item")["title"].to_list() == ["first"] * 7
+    reason = "item described otherwise in a later row: the first value of each column stands"
+    # the titles `second`, and of item 0000 the brand `b0`, of which the rows with and without `first` are two
+    assert reasons(data)[reason][0] >= 7
+    only_gaps = [line.replace("second", "").replace(",b0", ",b") for line in lines]
+    data = prepared(shop(toml, HEAD.replace("\n", ",title,brand\n") + "\n".join(only_gaps)))
+    assert data.items["title"].to_list() == ["first"] * 7
+    assert reason not in reasons(data), "a missing value is no other description"
+
+
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("%d.%m.%Y", "%d.%m.%Y"),
+        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
+        ("%d.%m.%y %H:%M:%S", "%d.%m.%y %H:%M:%S"),
+        ("%m/%d/%Y", "%m/%d/%Y"),
+    ],
+)
+@pytest.mark.parametrize("tried", ["", '[time]\nformat = "%d.%m.%Y %H.%M"\n'])
+def test_the_advice_on_a_time_is_one_that_reads_it(shop: Make, written: str, advice: str, tried: str) -> None:
+    lines = [f"u{n % 3},{n % 7},{at(t + n * 86_400, written)},a,{n % 2}" for n, t in enumerate(STAMPS)]
+    csv = HEAD + "\n".join(lines)
+    assert refusal(shop(COLUMNS + tried, csv), ConfigError).endswith(f'[time] format = "{advice}"')
+    assert all_rows(prepared(shop(COLUMNS + f'[time]\nformat = "{advice}"\n', csv))).height == 40
 
 
 def test_a_history_of_the_users_own_takes_the_place_of_the_frameworks(shop: Make) -> None:
@@ -313,12 +345,30 @@ def test_other_words_are_labels_only_where_they_are_listed(shop: Make) -> None:
     said = refusal(shop(csv=csv), DataError)
     assert "label is neither 0 nor 1" in said
     assert "positive = " in said
+    csv += "u1,0001,1600000000,a,\nu1,0001,1600000001,a,Yes\n"
     both = '{ column = "clicked", positive = ["yes"], negative = ["no"] }'
     data = prepared(shop(COLUMNS.replace('"clicked"', both), csv))
-    assert reasons(data)["label is neither 0 nor 1"][0] == 1
+    told = reasons(data)
+    assert told["label is in neither list"] == (
+        2,
+        "clicks.csv:42: uid=u1, sku=0001, ts=1600000000, shop=a, clicked=maybe",
+    )
+    assert told["label is missing"][0] == 1
+    assert "label is neither 0 nor 1" not in told
     assert all_rows(data)["label"].sum() == sum(line[-1] == "1" for line in LINES)
     one = prepared(shop(COLUMNS.replace('"clicked"', '{ column = "clicked", positive = ["yes"] }'), csv))
-    assert all_rows(one).height == 41
+    assert all_rows(one).height == 42
+    assert reasons(one)["label is missing"][0] == 1
+
+
+def test_listed_labels_are_compared_without_blanks_around_them_and_with_their_case(shop: Make) -> None:
+    csv = HEAD + "\n".join(line[:-1] + (" yes " if line[-1] == "1" else "no") for line in LINES)
+    both = '{ column = "clicked", positive = ["yes "], negative = ["no"] }'
+    rows = all_rows(prepared(shop(COLUMNS.replace('"clicked"', both), csv)))
+    assert (rows.height, rows["label"].sum()) == (40, sum(line[-1] == "1" for line in LINES))
+    said = refusal(shop(COLUMNS.replace('"clicked"', both.replace("no", "No")), csv), DataError)
+    assert "label is in neither list" in said
+    assert "case counts" in said
 
 
 def test_a_rating_or_a_fraction_is_no_label(shop: Make, tmp_path: Path) -> None:
@@ -463,6 +513,17 @@ def test_neither_flags_nor_durations_are_times(shop: Make, tmp_path: Path) -> No
             COLUMNS + '[features.context]\nx = { kind = "id", column = "clicked" }\n',
             "features.context.x: the column 'clicked' is what models are to predict; leave the feature out",
         ),
+        (
+            COLUMNS + '[features.item]\nsku = "id"\n',
+            "column 'sku' is both the item and a feature: take it out of [features.item]",
+        ),
+        (COLUMNS + '[features.context]\nx = { kind = "id", column = "uid" }\n', "column 'uid' is both the user and"),
+        (COLUMNS + '[features.user]\nts = "number"\n', "column 'ts' is both the time and a feature"),
+        (
+            'items = { files = "clicks.csv", key = "shop" }\n' + COLUMNS + '[features.item]\nshop = "id"\n',
+            "column 'shop' is both the item and a feature",
+        ),
+        (COLUMNS.replace('"uid"', '"?"'), "columns.user is still to be filled in"),
         (COLUMNS + '[features.item]\nx = "history"\n', "put it under [features.user]"),
         (COLUMNS + '[features.user]\nshop = "id"\n[features.item]\nshop = "id"\n', "two features of this name"),
         (COLUMNS + 'rating = "clicked"\n', "give either label (0 or 1) or rating"),

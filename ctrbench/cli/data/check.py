@@ -14,7 +14,8 @@ from ctrbench.cli.output import console
 from ctrbench.errors import ConfigError, CtrbenchError
 
 if TYPE_CHECKING:
-    from ctrbench.data.inspection import InspectedColumn, Inspection, Outlook
+    from ctrbench.data.foresee import Outlook
+    from ctrbench.data.inspection import InspectedColumn, Inspection
 
 _SHOWN = 24  # characters of an example
 
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0 where the file can be prepared, 2 where something is to be corrected first."""
-    from ctrbench.data.inspection import foresee, inspect
+    from ctrbench.data.foresee import foresee, inspect
 
     options, _ = split_options(args.options, set())
     source, found = inspect(args.file, args.write.parent if args.write else None)
@@ -42,8 +43,14 @@ def run(args: argparse.Namespace) -> int:
             found = found.model_copy(update={"wrong": (str(error),)})
     if args.format == "json":
         foreseen = outlook.model_dump() if outlook else None
-        print(json.dumps({"source": source, **found.model_dump(), "outlook": foreseen}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"source": source, **found.model_dump(mode="json"), "outlook": foreseen}, indent=1, ensure_ascii=False
+            )
+        )
     else:
+        if found.file is not None and found.file != args.file:
+            print(f"checked: {found.file}")
         _print(found, outlook)
     if args.write is not None and (found.proposal is not None or not found.wrong):
         _write(found, args.write)
@@ -105,7 +112,8 @@ def _print_next(args: argparse.Namespace, source: str, found: Inspection) -> Non
     elif not found.wrong:
         given = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in args.options]
         options = [word for key, value in given for word in ("-o", f"{key}={value}")]
-        words = (source, "--root", str(args.file), "--out", f"prepared/{args.file.stem}", *options)
+        file = found.file or args.file
+        words = (source, "--root", str(file), "--out", f"prepared/{file.stem}", *options)
         print(f"all right; next: {_command('prepare', *words)}")
 
 

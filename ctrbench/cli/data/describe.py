@@ -64,8 +64,9 @@ def _write_page(data: PreparedDataset, file: Path) -> None:
 
 
 def _unusual(description: Description) -> str:
-    told = ", ".join(f"{name}={value}" for name, value in description.unusual.items())
-    return f"options that differ from the defaults: {told or 'none'}"
+    from ctrbench.data.describe import written
+
+    return f"options that differ from the defaults: {written(description.unusual) or 'none'}"
 
 
 def _title(description: Description) -> str:

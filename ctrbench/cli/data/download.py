@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctrbench.cli.arguments import words
-from ctrbench.cli.data.source_options import add_source_options
+from ctrbench.cli.data.source_options import add_source_options, as_mapping, with_domains
 from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,13 +56,11 @@ def run(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> dict[str, object]:
     """Those of `-o`, and `--domains` under the name that the source has for it."""
     from ctrbench import registry
+    from ctrbench.data.resolve import check_scale
 
-    options = dict(args.options)
-    if args.domains is not None:
-        option = registry.load("datasets", args.source).domains_option
-        if option is None:
-            raise ConfigError(f"--domains: the domains of {args.source!r} come together; leave the option out")
-        options[option] = tuple(args.domains)
+    kind = registry.load("datasets", args.source)
+    options = as_mapping(with_domains(args.options, args.domains, args.source, kind))
+    check_scale(options, kind.Options.model_fields)
     return options
 
 

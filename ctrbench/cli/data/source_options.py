@@ -12,6 +12,7 @@ from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
     from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.source import DatasetSource
 
 
 def add_source_options(parser: argparse.ArgumentParser, text: str) -> None:
@@ -71,6 +72,23 @@ def as_mapping(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if options.setdefault(key, value) != value:
             raise ConfigError(f"{key} is given twice, as {options[key]} and as {value}: leave one out")
     return options
+
+
+def with_domains(
+    pairs: Sequence[tuple[str, Any]], domains: Sequence[str] | None, name: str, kind: type[DatasetSource]
+) -> list[tuple[str, Any]]:
+    """`key=value` pairs, and the value of `--domains` under the name that the source has for it.
+
+    Raises `ConfigError` for a source that has no such option, and where the option is given, too.
+    """
+    if domains is None:
+        return list(pairs)
+    option = kind.domains_option
+    if option is None:
+        raise ConfigError(f"--domains: the domains of {name!r} come together; leave the option out")
+    if any(key == option for key, _ in pairs):
+        raise ConfigError(f"--domains and -o {option}=… say the same: leave one out")
+    return [*pairs, (option, tuple(domains))]
 
 
 def split_options(pairs: Sequence[tuple[str, Any]], of_source: set[str]) -> tuple[PrepareOptions, dict[str, Any]]:

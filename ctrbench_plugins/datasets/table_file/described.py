@@ -61,16 +61,20 @@ def _described(opened: Opened, table: str, key: str, problems: Problems) -> pl.D
 
 
 def _distinct(opened: Opened, made: Mapping[str, pl.Expr], problems: Problems) -> pl.DataFrame:
-    """Each item once, as the first of the interactions describes it; other descriptions are counted."""
+    """Each item once, with the first value of each column that is not missing; other descriptions are counted."""
     table = opened.tables[INTERACTIONS]
     wanted = opened.columns_of(INTERACTIONS)
     rows = pl.concat([file.scan(wanted).select("_file", "_line", **made) for file in table.files])
     rows = rows.filter(pl.col("item").is_not_null())
     with table.files[0].reading():
         found = rows.unique(list(made), keep="first", maintain_order=True).collect(engine="streaming")
-    first = pl.col("item").is_first_distinct()
-    other = found.filter(~first)
+    described = [name for name in made if name != "item"]
+    stands = [pl.col("_file", "_line").first(), *(pl.col(name).drop_nulls().first() for name in described)]
+    kept = found.group_by("item", maintain_order=True).agg(stands)
+    beside = found.join(kept, on="item", how="left", maintain_order="left")
+    # a missing value is no other one: null, which the filter leaves out
+    other = beside.filter(pl.any_horizontal([pl.lit(False), *(pl.col(n) != pl.col(f"{n}_right") for n in described)]))
     told = examples(other, pl.format("item {}", "item"))
-    reason = "item described otherwise in a later row: its first description stands"
+    reason = "item described otherwise in a later row: the first value of each column stands"
     problems.add(reason, other.height, examples=told, error=False, table="items")
-    return found.filter(first)
+    return kept

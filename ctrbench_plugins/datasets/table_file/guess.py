@@ -23,7 +23,7 @@ _NAMES = {
 }
 _MOST_DOMAINS = 50
 _DATED = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b"
-_MOST = 0.9  # of a column's values that are as they should be; others may be totals, a second header, "n/a"
+MOST = 0.9  # of a column's values that are as they should be; others may be totals, a second header, "n/a"
 _SEPARATORS = (None, "|", ";", ",", " ")  # None: lists
 
 
@@ -76,7 +76,7 @@ def _is_label(values: pl.Series) -> bool:
 
 
 def _is_mostly_label(values: pl.Series) -> bool:
-    return _read_as_label(values) >= _MOST
+    return _read_as_label(values) >= MOST
 
 
 def _read_as_label(values: pl.Series) -> float:
@@ -98,7 +98,7 @@ def is_number(values: pl.Series) -> bool:
         return False
     if dtype == pl.String and is_padded(known):
         return False
-    return known.cast(pl.Float64, strict=False).count() >= _MOST * len(known)
+    return known.cast(pl.Float64, strict=False).count() >= MOST * len(known)
 
 
 def is_padded(values: pl.Series) -> bool:
@@ -123,7 +123,7 @@ def _is_moment(values: pl.Series) -> bool:
 
 def _is_like_date(values: pl.Series) -> bool:
     known = values.drop_nulls()
-    return values.dtype == pl.String and len(known) > 0 and known.str.contains(_DATED).sum() >= _MOST * len(known)
+    return values.dtype == pl.String and len(known) > 0 and known.str.contains(_DATED).sum() >= MOST * len(known)
 
 
 _EXACT, _LIKE, _ANY = range(3)  # how a column's name must fit a role, for the test of its values to decide

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +15,7 @@ from ctrbench_plugins.datasets.table_file.guess import kind_of
 from ctrbench_plugins.datasets.table_file.prompts import prompts_of
 from ctrbench_plugins.datasets.table_file.propose import propose
 from ctrbench_plugins.datasets.table_file.read_toml import find_toml, read_spec
-from ctrbench_plugins.datasets.table_file.rows import clock_of
+from ctrbench_plugins.datasets.table_file.rows import check_target, clock_of
 from ctrbench_plugins.datasets.table_file.spec import Csv
 from ctrbench_plugins.datasets.table_file.tables import ITEMS, Opened, Table, Use, open_bare, open_tables
 
@@ -62,7 +62,7 @@ def inspect_toml(toml: Path) -> Inspection:
     try:
         spec = read_spec(toml)
     except CtrbenchError as fault:
-        return Inspection(wrong=(str(fault),))
+        return Inspection(file=toml, wrong=(str(fault),))
     opened, faults = open_tables(toml, spec)
     wrong = [str(fault) for fault in faults]
     columns: list[InspectedColumn] = []
@@ -71,14 +71,10 @@ def inspect_toml(toml: Path) -> Inspection:
             columns += columns_of(table, _roles(opened, name))
         except CtrbenchError as fault:
             wrong.append(str(fault))
-    understood: list[str] = []
-    if not wrong:
-        try:
-            understood = _understood(opened)
-        except CtrbenchError as fault:
-            wrong.append(str(fault))
-    wrong += _empty(columns)
-    return Inspection(columns=tuple(columns), understood=tuple(understood), wrong=tuple(wrong))
+    empty = _empty(columns)
+    wrong += empty + _unread(opened)
+    understood = [] if wrong else _understood(opened)
+    return Inspection(file=toml, columns=tuple(columns), understood=tuple(understood), wrong=tuple(wrong))
 
 
 def columns_of(table: Table, roles: Mapping[str, str]) -> list[InspectedColumn]:
@@ -137,15 +133,32 @@ def _role(use: Use) -> str:
     return f"{use.feature.kind}{owner}{named}"
 
 
+def _unread(opened: Opened) -> list[str]:
+    """What is wrong with the times, the label and the prompts, as far as their columns are there."""
+    wrong = []
+    looks: list[tuple[Callable[[Opened], object], set[str]]] = [
+        (clock_of, {"columns.time"}),
+        (check_target, {"columns.label" if opened.spec.columns.label else "columns.rating"}),
+        (prompts_of, set()),
+    ]
+    for look, needed in looks:
+        if needed <= opened.at.keys():
+            try:
+                look(opened)
+            except CtrbenchError as fault:
+                wrong.append(str(fault))
+    return wrong
+
+
 def _understood(opened: Opened) -> list[str]:
-    """What is not a column: how times and labels are read, and the prompt. Raises what preparing would."""
+    """What is not a column: how times are read, and the prompt."""
     spec = opened.spec
     times, domain = clock_of(opened), spec.columns.domain
     told = [] if times.guess else [f"times are {times.told}"]  # a unit is guessed from all rows, and told then
     if domain.column is None:
         told.append(f"all rows are of one domain, {domain.value!r}")
     if ITEMS not in opened.tables:
-        told.append("items are described by their first row in the interactions")
+        told.append("items are described by the interactions: the first value of each column stands")
     if spec.own_history:
         told.append("histories are the data's own, not made of its positive rows")
     told.append(f"the prompt is: {prompts_of(opened)['default'].template}")

@@ -175,7 +175,6 @@ class Spec(_Part):
     @model_validator(mode="after")
     def _names(self) -> Self:
         seen: set[str] = set()
-        target = self.columns.label.column if self.columns.label else self.columns.rating
         for feature in self.placed:
             where = f"features.{feature.of}.{feature.name}"
             if not _NAME.fullmatch(feature.name):
@@ -190,9 +189,6 @@ class Spec(_Part):
                     f"{where}: {feature.name!r} is a column of the framework's own; give it another name, as in"
                     f' my_{feature.name} = {{ kind = "{feature.kind}", column = "{feature.column}" }}'
                 )
-            own_table = {"item": self.items, "user": self.users, "context": None}[feature.of]
-            if feature.column == target and own_table is None:
-                raise ValueError(f"{where}: the column {target!r} is what models are to predict; leave the feature out")
             if feature.name in seen:
                 raise ValueError(f"{where}: there are two features of this name; give one another")
             if feature.kind == HISTORY and feature.of != "user":

@@ -13,6 +13,8 @@ from ctrbench_plugins.datasets.table_file.files import OwnFile, find_files, open
 from ctrbench_plugins.datasets.table_file.spec import Csv, Files, Placed, Spec
 
 INTERACTIONS, ITEMS, USERS = "interactions", "items", "users"
+TO_FILL_IN = "?"
+"""What a proposed TOML has for a column that was not found."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def open_tables(toml: Path, spec: Spec) -> tuple[Opened, list[CtrbenchError]]:
         except CtrbenchError as fault:
             faults.append(fault)
     opened = Opened(toml, spec, tables)
+    faults += [ConfigError(f"{toml}: {told}") for told in _used_twice(spec)]
     for use in opened.uses():
         if any(place in tables for place in use.places):  # else its file is a fault already
             try:
@@ -111,6 +114,24 @@ def open_tables(toml: Path, spec: Spec) -> tuple[Opened, list[CtrbenchError]]:
         except CtrbenchError as fault:
             faults.append(fault)
     return opened, faults
+
+
+def _used_twice(spec: Spec) -> Iterator[str]:
+    """A sentence for each feature whose column is something else already: what is predicted, or a key."""
+    columns = spec.columns
+    target = columns.label.column if columns.label else columns.rating
+    here = {columns.user: "user", columns.item: "item", columns.time: "time"}
+    keys = {"context": here, "user": here, "item": here}
+    for owner, table, key in (("user", spec.users, columns.user), ("item", spec.items, columns.item)):
+        if table is not None:
+            keys[owner] = {table.key or key: owner}
+    for feature in spec.placed:
+        where, column = f"features.{feature.of}", feature.column
+        if column == target and keys[feature.of] is here:
+            yield f"{where}.{feature.name}: the column {target!r} is what models are to predict; leave the feature out"
+        elif column in keys[feature.of]:
+            known = keys[feature.of][column]
+            yield f"column {column!r} is both the {known} and a feature: take it out of [{where}]"
 
 
 def open_bare(file: Path, csv: Csv) -> Table:
@@ -135,6 +156,10 @@ def _place(use: Use, opened: Opened) -> str:
             return place
     where = " and ".join(str(tables[place]) for place in use.places if place in tables)
     known = [name for place in use.places if place in tables for name in tables[place].columns]
+    if use.column == TO_FILL_IN:
+        raise ConfigError(
+            f"{opened.toml}: {use.key} is still to be filled in: write the name of the column of {where} there"
+        )
     elsewhere = INTERACTIONS in tables and use.column in tables[INTERACTIONS].columns
     if use.feature is not None and use.feature.of == "item" and elsewhere:
         raise ConfigError(

@@ -85,16 +85,29 @@ def _of_text(column: str, sample: pl.Series, formats: Sequence[str], time: Time,
     best, form = max(fits, key=lambda fit: len(fit[0].drop_nulls()))
     if not _mostly(best):
         seen = next(iter(sample.drop_nulls()), "")
-        hint = "do not have that format" if time.format else "are neither numbers nor ISO dates"
+        hint = f"do not have the format {time.format!r}" if time.format else "are neither numbers nor ISO dates"
         raise ConfigError(
             f"{where}: the times in column {column!r} {hint}, as {seen!r} shows: say how they are written, as in"
-            ' [time] format = "%d.%m.%Y %H:%M"'
+            f' [time] format = "{_likely(sample)}"'
         )
     zone = getattr(best.dtype, "time_zone", None)
     at = parsed(pl.col(column), form)
     at = at if zone else _in_zone(at, time.timezone, where)
     written = "ISO text with a zone" if form == "%+" else f"text like {form} {_zone_told(time.timezone, bool(zone))}"
     return Clock(column, _epoch(at), written)
+
+
+def _likely(sample: pl.Series) -> str:
+    """The format that fits most of the values, for advice only; of as many, that with the day first."""
+    forms = [
+        day.replace("-", mark) + clock
+        for day in ("%d-%m-%y", "%d-%m-%Y", "%m-%d-%y", "%m-%d-%Y", "%Y-%m-%d")
+        for mark in "./-"
+        for clock in ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
+    ]
+    read = {form: sample.str.to_datetime(form, strict=False, time_unit="us").count() for form in forms}
+    best = max(forms, key=lambda form: read[form])
+    return best if read[best] else "%d.%m.%Y %H:%M"
 
 
 def _zone_told(zone: str, stated: bool) -> str:

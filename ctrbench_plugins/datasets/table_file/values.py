@@ -15,6 +15,10 @@ LABEL_ADVICE = (
     ' label = { column = "clicked", positive = ["yes"], negative = ["no"] }'
 )
 
+LISTED_ADVICE = (
+    "add it to `positive` or to `negative` in the TOML, written as in the file: case counts, blanks around do not"
+)
+
 
 def as_id(column: str, dtype: pl.DataType) -> pl.Expr:
     """Text; a whole float, which a missing value makes of integers elsewhere, as the integer it was."""
@@ -87,4 +91,4 @@ def _texts(values: tuple[str | int | float | bool, ...] | None, dtype: pl.DataTy
         return []
     if dtype.is_numeric():
         return pl.Series(values, dtype=pl.Float64).cast(dtype).cast(pl.String).to_list()
-    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    return [str(value).lower() if isinstance(value, bool) else str(value).strip() for value in values]
