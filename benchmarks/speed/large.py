@@ -72,9 +72,18 @@ def one_epoch(folder: Path, config: dict[str, Any], *, in_memory: bool = False) 
 
 def apart(folder: Path, *options: str) -> dict[str, float]:
     """The same in a new process, so that its peak is its own."""
-    command = [sys.executable, __file__, "--one", str(folder), *options]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    found: dict[str, float] = json.loads(_in_a_process("--one", str(folder), *options))
     return found
+
+
+def written(folder: Path, *options: str) -> Path:
+    """A prepared dataset, written by a process of its own: a child's peak begins at what its parent holds."""
+    _in_a_process("--write", str(folder), *options)
+    return folder
+
+
+def _in_a_process(*words: str) -> bytes:
+    return subprocess.run([sys.executable, __file__, *words], check=True, stdout=subprocess.PIPE).stdout
 
 
 def told(found: dict[str, float]) -> str:
@@ -90,7 +99,7 @@ def growth(sizes: Sequence[int], folder: Path) -> None:
     )
     lines: list[dict[str, float]] = []
     for place, size in enumerate(sizes):
-        data = write_large(folder / "data", alike(size)).path
+        data = written(folder / "data", "--rows", str(size))
         lines.append(apart(data))
         print(f"{size:>12,} {told(lines[-1])}", flush=True)
         if place == 0:
@@ -106,7 +115,7 @@ def growth(sizes: Sequence[int], folder: Path) -> None:
 def epoch(folder: Path) -> None:
     """The paper's size."""
     rows = sum(domain.rows for domain in PAPER)
-    found = apart(write_large(folder / "data", PAPER).path, "--paper")
+    found = apart(written(folder / "data", "--paper"), "--paper")
     print(f"{rows:,} rows of D3's size, DeepFM as in the paper: embeddings of 32, MLP 512-256-128, batches of 2,048")
     print(f"features {found['features']:.1f} s, training {found['train']:.1f} s, validation {found['valid']:.1f} s")
     print(f"all together, with checkpoint, test and predictions: {found['all']:.1f} s; peak {found['peak']:,.0f} MB")
@@ -117,12 +126,17 @@ def main() -> None:
     parser.add_argument("--rows", default="5e6,50e6", help="numbers of rows (default: %(default)s)")
     parser.add_argument("--epoch", action="store_true", help="an epoch at the paper's size, and nothing else")
     parser.add_argument("--folder", type=Path, help="where data and features are written")
-    for hidden in ("--one", "--in-memory", "--paper"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS, **({} if hidden == "--one" else {"action": "store_true"}))
+    for hidden in ("--one", "--write"):
+        parser.add_argument(hidden, type=Path, help=argparse.SUPPRESS)
+    for hidden in ("--in-memory", "--paper"):
+        parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.write:
+        write_large(given.write, PAPER if given.paper else alike(int(given.rows)))
+        return
     if given.one:
         config = {} if given.paper else SMALL
-        print(json.dumps(one_epoch(Path(given.one), config, in_memory=given.in_memory)))
+        print(json.dumps(one_epoch(given.one, config, in_memory=given.in_memory)))
         return
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
