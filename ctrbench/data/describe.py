@@ -43,7 +43,7 @@ class Description(BaseModel):
 def describe(data: PreparedDataset) -> Description:
     """Statistics per domain, rows after each step, the splits, and every problem with an example."""
     options = {**data.manifest.source_options, **data.manifest.options}
-    usual = {**_usual_options(data.manifest.source), **PrepareOptions().model_dump(mode="json")}
+    usual = {**_usual_options(data.manifest.registered), **PrepareOptions().model_dump(mode="json")}
     return Description(
         source=data.manifest.source,
         synthetic=data.manifest.synthetic,

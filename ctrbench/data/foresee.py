@@ -76,7 +76,9 @@ def foresee(source: str, root: Path, options: PrepareOptions | None = None) -> O
 def _domains(data: PreparedDataset) -> list[DomainOutlook]:
     import polars as pl
 
-    first, last = (pl.from_epoch(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max()))
+    from ctrbench.data.periods import moment
+
+    first, last = (moment(time).dt.strftime("%Y-%m-%d") for time in (pl.col("time").min(), pl.col("time").max()))
     facts = {"label_rate": pl.col("label").mean(), "first": first, "last": last}
     rows = pl.concat([data.scan(split) for split in SPLITS])
     with data.reading():

@@ -123,7 +123,7 @@ def _check_prepared(data: PreparedDataset, options: Mapping[str, Any]) -> None:
         key: manifest.options[key] for key in ("split", "domain_by") if key in manifest.options
     }
     asked = sort_options({**governing, **options}, ())[0].model_dump(mode="json")
-    plugin = manifest.plugin or manifest.source
+    plugin = manifest.registered
     for key in options:
         if asked[key] != manifest.options[key]:
             raise ConfigError(

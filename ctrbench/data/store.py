@@ -74,6 +74,11 @@ class Manifest(BaseModel):
     fingerprint: str
     ctrbench_version: str
 
+    @property
+    def registered(self) -> str:
+        """The name under which the source is registered."""
+        return self.plugin or self.source
+
 
 class PreparedDataset:
     """Canonical rows and splits that every model sees; get one with `PreparedDataset.open`."""

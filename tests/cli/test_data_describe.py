@@ -83,3 +83,12 @@ def test_what_is_no_page_stays(small: Path, tmp_path: Path, capsys: pytest.Captu
 def test_a_page_has_no_other_format(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "describe", str(small), "--html", "--format", "md"]) == 2
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_dataset_with_a_name_of_its_own_has_its_plugins_defaults(tmp_path):
+    from ctrbench.data.describe import describe
+    from ctrbench.data.resolve import open_dataset
+
+    data = open_dataset("demo", options={"scale": 0.1})
+    manifest = data.manifest.model_copy(update={"source": "shop", "plugin": "demo"})
+    assert describe(type(data)(data.path, manifest)).unusual == {"scale": 0.1}
