@@ -16,6 +16,7 @@ from ctrbench.errors import DataError
 from ctrbench.features.featurizer import FeatureInfo
 from ctrbench.features.ragged import Ragged
 from ctrbench.features.scales import scale_of_items, scale_of_rows
+from ctrbench.features.tally import tally
 
 if TYPE_CHECKING:
     from ctrbench.data.store import Manifest
@@ -124,7 +125,7 @@ class IdFeaturizer:
 
     def _shown(self, train: pl.LazyFrame, items: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         """The items of train: how many rows each has (`len`), and its fields `names`."""
-        counts = train.group_by(pl.col(_ITEM).cast(pl.String)).len().collect(engine="streaming").sort(_ITEM)
+        counts = tally(train.select(pl.col(_ITEM).cast(pl.String)))
         return counts.join(items.select(_ITEM, *names), on=_ITEM, how="left", maintain_order="left")
 
     def _of_each_item(self, items: pl.DataFrame, columns: Collection[str]) -> pl.DataFrame:
@@ -164,5 +165,4 @@ class IdFeaturizer:
 
 def _values(rows: pl.LazyFrame, name: str) -> pl.Series:
     """The distinct values of a field as text, sorted; a missing one is a value like any other."""
-    text = pl.col(name).cast(pl.String).fill_null("")
-    return rows.select(text.unique()).collect(engine="streaming").to_series().sort()
+    return tally(rows.select(pl.col(name).cast(pl.String).fill_null(""))).to_series()
