@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun, plan
 from ctrbench.bench.records import Cost, Metrics, Record, RowCounts
 from ctrbench.bench.spec import TableSpec
+from ctrbench.report.findings import Findings
 
 TITLES = {
     "fashion": "Fashion",
@@ -150,3 +152,8 @@ def make_record(run: PlannedRun, auc: dict[tuple[str, ...], float], **changes: A
 def failed_record(run: PlannedRun, error: str = "it broke") -> Record:
     """A run that failed before it was scored."""
     return make_record(run, {}, status="failed", error=error, metrics={}, rows=RowCounts(), cost=Cost())
+
+
+def findings(plan: Plan, found: Sequence[Record | None], data: FakeData | None = None) -> Findings:
+    """What a table is made from, without predictions."""
+    return Findings(plan, found, Path("results"), data or FakeData())  # type: ignore[arg-type]

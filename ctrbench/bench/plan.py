@@ -5,16 +5,16 @@ Imports torch through the models' classes, and nothing heavier: an all-cached ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
 from ctrbench import registry
 from ctrbench.bench.records import DatasetFacts, Target
 from ctrbench.bench.settings import Differences, Layer, resolve
-from ctrbench.bench.spec import RunSpec, TableSpec
+from ctrbench.bench.spec import BEYOND, Kind, RunSpec, TableSpec
 from ctrbench.errors import ConfigError, PluginError
 from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
@@ -24,22 +24,31 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelFacts", "Plan", "PlannedRun", "Target", "plan"]
 
+Need = Literal["representations", "latency"]
+"""What else than scores a table needs of a run."""
 CATEGORIES = ("single_domain", "multi_domain", "language_model")
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training, and what is to be scored with it."""
+    """One training, and what is to be known of it."""
 
     spec: RunSpec
     targets: tuple[Target, ...]
+    row: str = ""
+    """The row of the table that it belongs to."""
+    needs: frozenset[Need] = frozenset()
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a table must know of a model's class."""
+    """What a table must know of a row: its model's class, and its settings."""
 
     name: str
+    """The row's."""
+    model: str
+    """As it is registered."""
+    title: str
     category: str
     version: str
     has_general_head: bool
@@ -65,7 +74,7 @@ class Plan:
     domains: tuple[str, ...]
     """The training domains, in the dataset's order."""
     targets: tuple[str, ...]
-    """The unseen domains of a zero-shot table."""
+    """The unseen or new domains, of a table that has such."""
     models: tuple[ModelFacts, ...]
     seeds: tuple[int, ...]
     limit: int | None
@@ -76,9 +85,9 @@ class Plan:
         same_targets = set(self.targets) <= set(self.table.targets)
         return set(self.domains) == set(self.table.domains) and same_targets
 
-    def runs_of(self, model: str, seed: int) -> list[PlannedRun]:
-        """The runs that make up one model's row, for one seed."""
-        return [run for run in self.runs if run.spec.model == model and run.spec.seed == seed]
+    def runs_of(self, row: str, seed: int) -> list[PlannedRun]:
+        """The runs that make up one row, for one seed."""
+        return [run for run in self.runs if run.row == row and run.spec.seed == seed]
 
 
 def plan(
@@ -95,23 +104,23 @@ def plan(
 ) -> Plan:
     """All runs that `table` needs on `data`; None means what the table says.
 
-    Settings come in layers: the class's own, `[settings.MODEL]`, `[profiles.PROFILE.settings.MODEL]`,
-    `overrides`.
+    Settings come in layers: the class's own, `[settings.MODEL]`, `[profiles.PROFILE.settings.MODEL]`, then for a
+    variant `[variants.ROW]` and `[profiles.PROFILE.settings.ROW]`, then `overrides` for the model, and for the row.
     Raises `ConfigError` or `PluginError` before anything is spent.
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit is {limit}; it is a number of rows per domain and split, at least 1")
     unseen = _targets(table, data, targets)
     trained = _domains(table, data, domains, unseen)
-    chosen = tuple(dict.fromkeys(models)) if models else table.models
-    _check_overrides(overrides or {}, chosen)
+    chosen = tuple(dict.fromkeys(models)) if models else table.profile(profile).models or table.models
+    _check_overrides(overrides or {}, {name for row in chosen for name in (row, table.model_of(row))})
     facts = tuple(_model_facts(table, name, profile, overrides or {}) for name in chosen)
     every_seed = tuple(seeds or table.profile(profile).seeds or table.seeds)
     runs = [
-        _run(data, model, group, unseen, seed, limit)
-        for model in facts
+        run
+        for row in facts
         for seed in every_seed
-        for group in ([(d,) for d in trained] if model.per_domain else [trained])
+        for run in _runs(table.kind, data, row, trained, unseen, seed, limit)
     ]
     return Plan(
         table=table,
@@ -127,29 +136,65 @@ def plan(
     )
 
 
-def _run(
+def _runs(
+    kind: Kind,
     data: PreparedDataset,
-    model: ModelFacts,
-    domains: tuple[str, ...],
-    unseen: tuple[str, ...],
+    row: ModelFacts,
+    trained: tuple[str, ...],
+    beyond: tuple[str, ...],
     seed: int,
     limit: int | None,
+) -> list[PlannedRun]:
+    """The runs of one row and seed, each after those it builds on."""
+
+    def spec(domains: tuple[str, ...], base: RunSpec | None = None) -> RunSpec:
+        return RunSpec(
+            model=row.model,
+            model_version=row.version,
+            config=row.config,
+            train=row.train,
+            domains=domains,
+            seed=seed,
+            dataset=data.fingerprint,
+            limit=limit,
+            base=base,
+        )
+
+    alone = [(domain,) for domain in trained]
+    groups = alone if row.per_domain else [trained]
+    if kind == "new_domain":
+        if row.per_domain:
+            return [_planned(row, spec((new,))) for new in beyond]
+        base = spec(trained)
+        return [_planned(row, base), *(_planned(row, spec((new,), base)) for new in beyond)]
+    if kind == "abilities" and not row.per_domain and len(trained) > 1:
+        groups = [trained, *alone]
+    needs: dict[Kind, frozenset[Need]] = {
+        "map": frozenset({"representations"}),
+        "latency": frozenset({"latency"}),
+    }
+    unseen = beyond if kind == "zero_shot" else ()
+    return [_planned(row, spec(group), unseen, needs.get(kind, frozenset())) for group in groups]
+
+
+def _planned(
+    row: ModelFacts, spec: RunSpec, unseen: tuple[str, ...] = (), needs: frozenset[Need] = frozenset()
 ) -> PlannedRun:
-    spec = RunSpec(
-        model=model.name,
-        model_version=model.version,
-        config=model.config,
-        train=model.train,
-        domains=domains,
-        seed=seed,
-        dataset=data.fingerprint,
-        limit=limit,
-    )
-    own = [Target("test", domain, "own") for domain in domains]
-    unnamed = [(domain, head) for domain in unseen for head in zero_shot_heads(model, domains)]
+    own = [Target("test", domain, "own") for domain in spec.domains]
+    unnamed = [(domain, head) for domain in unseen for head in zero_shot_heads(row, spec.domains)]
     test = [Target("test", domain, head) for domain, head in unnamed]
     choice = [Target("valid", domain, head) for domain, head in unnamed]
-    return PlannedRun(spec, (*own, *test, *choice))
+    return PlannedRun(spec, (*own, *test, *choice), row.name, needs)
+
+
+def merged(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Each training once, in the order of first mention, with all that is to be known of it."""
+    found: dict[str, PlannedRun] = {}
+    for run in runs:
+        old = found.setdefault(run.spec.id, run)
+        targets = tuple(dict.fromkeys((*old.targets, *run.targets)))
+        found[run.spec.id] = replace(old, targets=targets, needs=old.needs | run.needs)
+    return list(found.values())
 
 
 def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
@@ -159,41 +204,44 @@ def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
     return list(domains) if model.per_domain else [*domains, "mean"]
 
 
-def _model_facts(table: TableSpec, name: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
+def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
+    name = table.model_of(row)
     plugin = registry.find("models", name)
     model = plugin.load()
     check_contract(plugin, model)
-    own = {"config": {}, "train": dict(model.train_defaults)}
+    layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
+    layers += _layers(table, name, profile)
+    if row in table.variants:
+        layers += [(f"{table.file.name}, [variants.{row}]", table.variants[row]), *_layers(table, row, profile)[1:]]
+    layers += [(f"--set {key}", overrides[key]) for key in dict.fromkeys((name, row)) if key in overrides]
     return ModelFacts(
-        name=name,
+        name=row,
+        model=name,
+        title=(table.variants[row].title if row in table.variants else "") or row,
         category=model.category,
         version=model.version,
         has_general_head=model.has_general_head,
-        config=_resolved(model.Config, "config", own, table, name, profile, overrides),
-        train=_resolved(TrainConfig, "train", own, table, name, profile, overrides),
+        config=_resolved(model.Config, "config", layers),
+        train=_resolved(TrainConfig, "train", layers),
     )
 
 
-def _resolved(
-    kind: type[BaseModel],
-    part: str,
-    own: Mapping[str, Mapping[str, Any]],
-    table: TableSpec,
-    name: str,
-    profile: str,
-    overrides: Mapping[str, Differences],
-) -> dict[str, Any]:
-    """One model's validated settings, as plain values."""
-    nothing = Differences()
-    in_table = table.settings.get(name, nothing)
-    in_profile = table.profile(profile).settings.get(name, nothing)
-    layers: list[Layer] = [
-        (f"the class of model {name!r}", own[part]),
-        (f"{table.file.name}, [settings.{name}] {part}", getattr(in_table, part)),
-        (f"{table.file.name}, [profiles.{profile}.settings.{name}] {part}", getattr(in_profile, part)),
-        (f"--set {name}.{part}", getattr(overrides.get(name, nothing), part)),
+def _layers(table: TableSpec, name: str, profile: str) -> list[tuple[str, Differences]]:
+    """What a table and its profile say of a model or variant."""
+    nothing, file = Differences(), table.file.name
+    return [
+        (f"{file}, [settings.{name}]", table.settings.get(name, nothing)),
+        (f"{file}, [profiles.{profile}.settings.{name}]", table.profile(profile).settings.get(name, nothing)),
     ]
-    return resolve(kind, layers).model_dump(mode="json")
+
+
+def _resolved(kind: type[BaseModel], part: str, layers: Sequence[tuple[str, Differences]]) -> dict[str, Any]:
+    """One part of a row's settings, validated, as plain values."""
+    found: list[Layer] = [
+        (f"{where}.{part}" if where.startswith("--set") else f"{where} {part}", getattr(layer, part))
+        for where, layer in layers
+    ]
+    return resolve(kind, found).model_dump(mode="json")
 
 
 def check_contract(plugin: registry.Plugin, model: Any) -> None:
@@ -209,7 +257,7 @@ def check_contract(plugin: registry.Plugin, model: Any) -> None:
         )
 
 
-def _check_overrides(overrides: Mapping[str, Differences], models: Iterable[str]) -> None:
+def _check_overrides(overrides: Mapping[str, Differences], models: Collection[str]) -> None:
     for name in overrides:
         if name not in models:
             raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, models)}")
@@ -217,14 +265,16 @@ def _check_overrides(overrides: Mapping[str, Differences], models: Iterable[str]
 
 def _targets(table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None) -> tuple[str, ...]:
     """The unseen domains, in the dataset's order."""
-    if table.kind == "main":
+    if table.kind not in BEYOND:
         if asked:
-            raise ConfigError(f"{table.name} trains on every domain it scores; --target is for zero-shot tables")
+            raise ConfigError(
+                f"{table.name} trains on every domain it scores; --target is for zero-shot tables and new domains"
+            )
         return ()
     wanted = asked or table.targets
     if not asked and not set(wanted) <= set(data.domains):
         raise ConfigError(
-            f"this dataset has no domain {' and '.join(wanted)}; name the unseen domain with --target "
+            f"this dataset has no domain {' and '.join(wanted)}; name the unseen or new domain with --target "
             f"(it has {', '.join(data.domains)})"
         )
     return _ordered(wanted, data, "--target")

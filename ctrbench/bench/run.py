@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ctrbench.bench import records
-from ctrbench.bench.plan import Plan, PlannedRun
+from ctrbench.bench.plan import Plan, PlannedRun, merged
 from ctrbench.bench.records import Record
 from ctrbench.bench.shared import ensure_writable, record_of_main
 from ctrbench.training.processes import team
@@ -42,7 +42,7 @@ def run_table(
     watch: Watch = silent,
     on_run: OnRun = lambda event: None,
 ) -> list[Record]:
-    """The records of all runs, in the plan's order; trains (or scores) only what is missing.
+    """The records of all runs, each once, in the plan's order; trains (or scores) only what is missing.
 
     A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
     `OutputError` end the table; what is done stays done. A `CtrbenchError` names a setting that does
@@ -50,19 +50,19 @@ def run_table(
 
     Under a launcher, every process calls this; they train and score together, and the main one's files decide.
     """
-    processes = team()
-    found = [record_of_main(processes, partial(_stored, plan, run, results)) for run in plan.runs]
-    missing = [p for p, r in zip(plan.runs, found, strict=True) if not records.complete(r, p.targets)]
+    processes, runs = team(), merged(plan.runs)
+    found = [record_of_main(processes, partial(_stored, plan, run, results)) for run in runs]
+    missing = [p for p, r in zip(runs, found, strict=True) if not records.complete(r, p.targets)]
     if missing:
         ensure_writable(results, processes)
         with processes.together():
             check(missing, data)
-    total = len(plan.runs)
-    for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
+    total = len(runs)
+    for index, (planned, record) in enumerate(zip(runs, found, strict=True)):
         if record is not None and records.complete(record, planned.targets):
             on_run(RunEvent(index, total, planned, "cached", record))
     finished: list[Record] = []
-    for index, (planned, record) in enumerate(zip(plan.runs, found, strict=True)):
+    for index, (planned, record) in enumerate(zip(runs, found, strict=True)):
         if record is None or not records.complete(record, planned.targets):
             on_run(RunEvent(index, total, planned, "started"))
             record = _execute(planned, data, results, watch)
@@ -82,12 +82,12 @@ def check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
 
 def lacking(plan: Plan, results: Path) -> list[PlannedRun]:
     """What is left to run."""
-    found = zip(plan.runs, stored(plan, results), strict=True)
+    found = ((run, _stored(plan, run, results)) for run in merged(plan.runs))
     return [run for run, record in found if not records.complete(record, run.targets)]
 
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:
-    """What there is already, in the plan's order; None where a run was never finished."""
+    """What there is already, for each of the plan's runs; None where a run was never finished."""
     return [_stored(plan, run, results) for run in plan.runs]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -19,6 +19,16 @@ from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
 from ctrbench.validation import explain
 
+Kind = Literal["main", "zero_shot", "new_domain", "abilities", "dataset", "map", "latency"]
+"""What a table asks of its runs, and how it is laid out:
+
+`main`: AUC per trained domain; `zero_shot`: AUC on domains that no run has seen; `new_domain`: AUC on a domain that is
+added to a trained model; `abilities`: what each kind of model can do; `dataset`: counts of the data, no runs; `map`:
+representations in two dimensions; `latency`: seconds per batch.
+"""
+BEYOND: tuple[Kind, ...] = ("zero_shot", "new_domain")
+"""The kinds that have `targets`: domains beside those that are trained on."""
+AUC_KINDS: tuple[Kind, ...] = ("main", *BEYOND)
 Profile = Literal["demo", "small", "paper"]
 PROFILES: tuple[Profile, ...] = ("demo", "small", "paper")
 
@@ -42,22 +52,39 @@ class RunSpec(BaseModel):
     """The prepared dataset's fingerprint."""
     limit: int | None = None
     """Only the latest so many rows of each domain and split."""
+    base: RunSpec | None = None
+    """The run whose trained model `domains` are added to, everything else of it frozen; None: trained from scratch."""
 
     @property
     def id(self) -> str:
         """16 hex digits over everything that decides the result: it changes when any of that does."""
         decisive = self.model_dump(mode="json")
+        if self.base is None:
+            del decisive["base"]
+        else:
+            decisive["base"] = self.base.id
         decisive["train"] = {key: value for key, value in self.train.items() if key not in TrainConfig.NEUTRAL}
         canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+class Variant(Differences):
+    """A row of a table that is a model with other settings."""
+
+    model: str
+    title: str = ""
+    """The row's name as people read it."""
+
+
 class ProfileSpec(BaseModel):
-    """What a profile changes: the dataset, the seeds, and each model's settings."""
+    """What a profile changes: the dataset, the rows, the seeds, and each model's and variant's settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str | None = None
+    options: dict[str, Any] = {}
+    """Of the dataset's preparation, above the table's own."""
+    models: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
     note: str = ""
     settings: dict[str, Differences] = {}
@@ -72,18 +99,23 @@ class TableSpec(BaseModel):
     extends: str | None = None
     """A table in the same folder, whose domains, models, seeds, settings and profiles hold here, too."""
     title: str
-    kind: Literal["main", "zero_shot"]
+    kind: Kind
     domains: tuple[str, ...] = Field(min_length=1)
     """The paper's training domains."""
     targets: tuple[str, ...] = ()
-    """The paper's unseen domains (zero-shot tables only)."""
-    models: tuple[str, ...] = Field(min_length=1)
-    reference: str
-    """The model that RelaImpr compares with."""
+    """The paper's unseen or new domains (the kinds of `BEYOND` only)."""
+    models: tuple[str, ...] = ()
+    """The rows: models, and variants."""
+    variants: dict[str, Variant] = {}
+    """Rows that are a model with other settings, by name."""
+    reference: str = ""
+    """The row that RelaImpr and significance tests compare with."""
+    options: dict[str, Any] = {}
+    """Of the dataset's preparation, such as `domain_by`, where the table needs a data of its own kind."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     notes: tuple[str, ...] = ()
-    published: dict[str, dict[str, Annotated[float, Field(gt=0, lt=1)]]] = {}
-    """The paper's AUC by model and domain, also of models that the table does not run."""
+    published: dict[str, dict[str, float]] = {}
+    """The paper's numbers by row and domain (AUC, where the kind says nothing else), also of rows that are not run."""
     settings: dict[str, Differences] = {}
     profiles: dict[Profile, ProfileSpec] = {}
     _file: Path = PrivateAttr(default=Path("table.toml"))
@@ -126,22 +158,38 @@ class TableSpec(BaseModel):
             values = getattr(self, key)
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} names something twice")
-        if (self.kind == "zero_shot") != bool(self.targets):
-            raise ValueError("`targets` belongs to kind = 'zero_shot', and only there")
+        if (self.kind in BEYOND) != bool(self.targets):
+            raise ValueError(f"`targets` belongs to kind = {' or '.join(map(repr, BEYOND))}, and only there")
+        if (self.kind == "dataset") == bool(self.models):
+            raise ValueError("`models` has a table's rows; only kind = 'dataset' has none")
         if both := set(self.targets) & set(self.domains):
             raise ValueError(f"{sorted(both)[0]!r} is both a training domain and a target")
+        known = {*self.models, *(self.model_of(row) for row in self.models)}
+        for profile in self.profiles.values():
+            known |= {name for row in profile.models or () for name in (row, self.model_of(row))}
         for where, settings in self._all_settings():
             for model in settings:
-                if model not in self.models:
-                    raise ValueError(f"[{where}.{model}] is not among models.{suggest(model, self.models)}")
+                if model not in known:
+                    raise ValueError(f"[{where}.{model}] is not among models.{suggest(model, known)}")
+        for name in sorted(set(self.variants) - known):
+            raise ValueError(f"[variants.{name}] is not among models.{suggest(name, known)}")
+        if self.kind in AUC_KINDS:
+            for row, found in self.published.items():
+                for domain, value in found.items():
+                    if not 0 < value < 1:
+                        raise ValueError(f"published.{row}.{domain} is {value}; an AUC is between 0 and 1")
         return self
+
+    def model_of(self, row: str) -> str:
+        """The registered model behind a row."""
+        return self.variants[row].model if row in self.variants else row
 
     def _all_settings(self) -> list[tuple[str, dict[str, Differences]]]:
         per_profile = [(f"profiles.{name}.settings", spec.settings) for name, spec in self.profiles.items()]
         return [("settings", self.settings), *per_profile]
 
 
-INHERITED = ("domains", "models", "reference", "seeds", "settings", "profiles")
+INHERITED = ("domains", "models", "variants", "reference", "seeds", "settings", "profiles")
 
 
 def _inherit(raw: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -152,5 +200,27 @@ def _inherit(raw: dict[str, Any], file: Path) -> dict[str, Any]:
     sibling = file.with_name(f"{base}.toml")
     if not sibling.is_file():
         raise ConfigError(f"{file.name} extends {base!r}, but there is no {sibling}")
-    below = catalog.read_toml(sibling)
-    return merge({key: below[key] for key in INHERITED if key in below}, raw)
+    below = _inherit(catalog.read_toml(sibling), sibling)
+    whole = merge({key: below[key] for key in INHERITED if key in below}, raw)
+    return _of_rows(whole, raw) if "models" in raw else whole
+
+
+def _of_rows(whole: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Without the inherited settings of models that a table with rows of its own leaves out."""
+    variants = whole.get("variants", {})
+    rows = {
+        *whole["models"],
+        *(row for profile in own.get("profiles", {}).values() for row in profile.get("models", ())),
+    }
+    used = rows | {variants[row].get("model") for row in rows if row in variants}
+
+    def kept(settings: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in settings.items() if name in used or name in stated}
+
+    whole["variants"] = kept(variants, own.get("variants", {}))
+    whole["settings"] = kept(whole.get("settings", {}), own.get("settings", {}))
+    for name, profile in whole.get("profiles", {}).items():
+        if "settings" in profile:
+            stated = own.get("profiles", {}).get(name, {}).get("settings", {})
+            profile["settings"] = kept(profile["settings"], stated)
+    return whole

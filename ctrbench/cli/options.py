@@ -94,14 +94,16 @@ def job(args: argparse.Namespace, table: str) -> Job:
     spec = TableSpec.find(table)
     overrides = parse_overrides(args.overrides)
     for model in args.models or spec.models:
-        registry.find("models", model)
-    name = args.dataset or spec.profile(args.profile).dataset
+        registry.find("models", spec.model_of(model))
+    profile = spec.profile(args.profile)
+    name = args.dataset or profile.dataset
     if name is None:
         raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
     from ctrbench.data.resolve import open_dataset
 
     with telling(quiet=args.quiet) as tell:
-        data = open_dataset(name, options=as_mapping(args.options), progress=tell)
+        wanted = {**spec.options, **profile.options, **as_mapping(args.options)}
+        data = open_dataset(name, options=wanted, progress=tell)
     from ctrbench.bench.plan import plan
 
     planned = plan(

@@ -85,12 +85,13 @@ def _run(args: argparse.Namespace, job: Job) -> int:
     from ctrbench.bench.run import run_table
     from ctrbench.cli.live import watching
     from ctrbench.cli.output import print_table
+    from ctrbench.report.findings import Findings
     from ctrbench.report.tables import build
 
     with watching(quiet=args.quiet) as view:
         records = run_table(job.plan, job.data, args.results, view.watch, view.on_run)
     if launched.rank() == 0:
-        print_table(build(job.table, job.plan, records), args.format)
+        print_table(build(Findings(job.plan, records, args.results, job.data)), args.format)
     return int(any(record.status == "failed" for record in records))
 
 

@@ -21,7 +21,8 @@ def run(args: argparse.Namespace) -> int:
     job = options.job(args, args.table)
     from ctrbench.bench.run import stored
     from ctrbench.cli.output import print_table
+    from ctrbench.report.findings import Findings
     from ctrbench.report.tables import build
 
-    print_table(build(job.table, job.plan, stored(job.plan, args.results)), args.format)
+    print_table(build(Findings(job.plan, stored(job.plan, args.results), args.results, job.data)), args.format)
     return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ctrbench.bench.plan import ModelFacts, Plan
-from ctrbench.bench.records import Record
-from ctrbench.bench.spec import TableSpec
+from ctrbench.bench.plan import ModelFacts
+from ctrbench.bench.spec import Kind
 from ctrbench.report import zero_shot
 from ctrbench.report.captions import caption, facts
 from ctrbench.report.cells import (
@@ -19,19 +18,17 @@ from ctrbench.report.cells import (
     cost_values,
     oracle_row,
 )
+from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, rank
-from ctrbench.report.scores import RowCost, Score, Scores, row_cost
+from ctrbench.report.scores import RowCost, Score, row_cost
 
 
-def build(table: TableSpec, plan: Plan, records: Iterable[Record | None]) -> Table:
+def build(findings: Findings) -> Table:
     """The table that a plan's records make; missing runs show as "-", failed ones as "failed".
 
     Raises `DataError` when records were scored on different test rows.
     """
-    scores = Scores(plan, records)
-    if table.kind == "zero_shot":
-        return zero_shot.build(table, scores)
-    return MainLayout(table, scores).build()
+    return LAYOUTS[findings.table.kind](findings)
 
 
 def relaimpr(reference: float | None, row: float | None) -> float | None:
@@ -51,12 +48,12 @@ def _at_chance(auc: float | None) -> bool:
 class MainLayout:
     """One row per model; per domain AUC, RelaImpr and the published value; then the row's cost."""
 
-    def __init__(self, table: TableSpec, scores: Scores) -> None:
-        self.table, self.scores, self.plan = table, scores, scores.plan
+    def __init__(self, findings: Findings) -> None:
+        self.table, self.scores, self.plan = findings.table, findings.scores, findings.plan
         self.notes = Footnotes()
         names = [model.name for model in self.plan.models]
-        self.compares = table.reference in names
-        self.publishes = self.plan.like_the_paper and any(name in table.published for name in names)
+        self.compares = self.table.reference in names
+        self.publishes = self.plan.like_the_paper and any(name in self.table.published for name in names)
         oracle = [self.scores.oracle(domain) for domain in self.plan.domains]
         self.oracle = [] if all(auc is None for auc in oracle) else oracle
         self.reference = {d: self._reference(d) for d in self.plan.domains}
@@ -69,7 +66,7 @@ class MainLayout:
             cost = row_cost(self.scores, model)
             found = {domain: self.scores.own(model, domain) for domain in self.plan.domains}
             cells = [cell for domain, score in found.items() for cell in self._cells(model, domain, score)]
-            rows.append(Row(model.name, cells + cost_cells(cost)))
+            rows.append(Row(model.title, cells + cost_cells(cost)))
             entries += [self._entry(model, domain, score, cost) for domain, score in found.items()]
         if self.oracle:
             rows.append(oracle_row(self.oracle, 1 + self.compares + self.publishes))
@@ -131,7 +128,7 @@ class MainLayout:
             "test_rows": self.scores.test_rows(domain),
             "error": "; ".join(score.faults) or None,
         }
-        return Entry(model.name, domain, values, {"category": model.category, **cost_values(cost)})
+        return Entry(model.title, domain, values, {"category": model.category, **cost_values(cost)})
 
     def _reference(self, domain: str) -> float | None:
         model = next((m for m in self.plan.models if m.name == self.table.reference), None)
@@ -146,3 +143,10 @@ class MainLayout:
         if self.publishes:
             lines.append("paper: the published AUC, on real data, and this run's difference from it.")
         return lines + ([ORACLE_LEGEND] if self.oracle else [])
+
+
+LAYOUTS: dict[Kind, Callable[[Findings], Table]] = {
+    "main": lambda findings: MainLayout(findings).build(),
+    "zero_shot": zero_shot.build,
+}
+"""How each kind of table is laid out."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from ctrbench.bench.plan import ModelFacts, PlannedRun
 from ctrbench.bench.records import Target
-from ctrbench.bench.spec import TableSpec
 from ctrbench.report.captions import caption, facts
 from ctrbench.report.cells import (
     ORACLE_LEGEND,
@@ -20,6 +19,7 @@ from ctrbench.report.cells import (
     cost_values,
     oracle_row,
 )
+from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, rank
 from ctrbench.report.scores import RowCost, Score, Scores, row_cost
 
@@ -53,16 +53,16 @@ class Outcome:
     """By seed."""
 
 
-def build(table: TableSpec, scores: Scores) -> Table:
+def build(findings: Findings) -> Table:
     """One row per model; per target best, mean and worst candidate, and the one chosen on validation."""
-    plan, notes = scores.plan, Footnotes()
+    table, scores, plan, notes = findings.table, findings.scores, findings.plan, Footnotes()
     rows: list[Row] = []
     entries: list[Entry] = []
     for model in plan.models:
         cost = row_cost(scores, model)
         found = {target: outcome(scores, model, target) for target in plan.targets}
         cells = [cell for result in found.values() for cell in _cells(model, result, notes)]
-        rows.append(Row(model.name, cells + cost_cells(cost)))
+        rows.append(Row(model.title, cells + cost_cells(cost)))
         entries += [_entry(scores, model, target, result, cost) for target, result in found.items()]
     oracle = [scores.oracle(target) for target in plan.targets]
     knowable = any(auc is not None for auc in oracle)
@@ -178,7 +178,7 @@ def _entry(scores: Scores, model: ModelFacts, target: str, found: Outcome, cost:
             for c in of_seed
         ],
     }
-    return Entry(model.name, target, values, {"category": model.category, **cost_values(cost)})
+    return Entry(model.title, target, values, {"category": model.category, **cost_values(cost)})
 
 
 def _legend(oracle: bool) -> list[str]:

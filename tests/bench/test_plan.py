@@ -138,5 +138,5 @@ def test_a_target_cannot_be_trained_on():
 
 
 def test_a_dataset_without_the_papers_target_needs_one_named():
-    with pytest.raises(ConfigError, match="no domain all_beauty; name the unseen domain with --target"):
+    with pytest.raises(ConfigError, match="no domain all_beauty; name the unseen or new domain with --target"):
         make_plan("zero_shot", data=FakeData({"young": "Young", "old": "Old"}))

@@ -2,7 +2,7 @@ import pytest
 
 from ctrbench.errors import DataError
 from ctrbench.report.tables import build
-from tests.fakes import D3, TITLES, FakeData, failed_record, make_plan, make_record, register_models, table
+from tests.fakes import D3, TITLES, FakeData, failed_record, findings, make_plan, make_record, register_models, table
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def records_of(plan, **auc):
 
 
 def made(plan, records):
-    return build(plan.table, plan, records)
+    return build(findings(plan, records))
 
 
 def column(built, title, group="Fashion"):

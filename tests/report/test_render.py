@@ -8,7 +8,7 @@ from rich.console import Console
 from ctrbench.report.grid import count
 from ctrbench.report.render import render, to_terminal
 from ctrbench.report.tables import build
-from tests.fakes import D3, failed_record, make_plan, make_record, register_models, table
+from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
 
 AUC = {"single": 0.612345678, "multi": 0.63, "language": 0.7}
 
@@ -22,7 +22,7 @@ def built(monkeypatch):
         make_record(run, {(d, "own"): AUC[run.spec.model] + run.spec.seed / 1000 for d in run.spec.domains})
         for run in plan.runs
     ]
-    return build(spec, plan, records)
+    return build(findings(plan, records))
 
 
 def shown(built, width):
@@ -78,7 +78,7 @@ def test_json_is_nested_by_model_and_domain_and_has_the_caption(built):
 def test_a_failed_run_is_marked_in_every_format(monkeypatch):
     register_models(monkeypatch)
     plan = make_plan()
-    built = build(plan.table, plan, [failed_record(run, "a | b") for run in plan.runs])
+    built = build(findings(plan, [failed_record(run, "a | b") for run in plan.runs]))
     assert "failed¹" in render(built, "table")
     assert "a \\| b" in render(built, "md")
     assert all(row["status"] == "failed" for row in csv.DictReader(io.StringIO(render(built, "csv"))))

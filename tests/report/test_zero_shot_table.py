@@ -3,7 +3,7 @@ from math import nan
 import pytest
 
 from ctrbench.report.tables import build
-from tests.fakes import D3, failed_record, make_plan, make_record, register_models
+from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models
 
 TEST = dict(zip(D3, (0.51, 0.55, 0.52), strict=True))
 VALID = dict(zip(D3, (0.50, 0.51, 0.58), strict=True))
@@ -29,7 +29,7 @@ def values(built, model):
 
 @pytest.mark.parametrize("model", ["single", "multi"])
 def test_candidates_give_best_mean_and_worst_and_the_one_chosen_on_validation(plan, model):
-    found = values(build(plan.table, plan, records_of(plan)), model)
+    found = values(build(findings(plan, records_of(plan))), model)
     assert (found["best_auc"], found["best_head"]) == (0.55, "musical_instruments")
     assert found["mean_auc"] == pytest.approx(sum(TEST.values()) / 3)
     assert found["worst_auc"] == 0.51
@@ -37,13 +37,13 @@ def test_candidates_give_best_mean_and_worst_and_the_one_chosen_on_validation(pl
 
 
 def test_only_a_multi_domain_model_has_an_average_of_its_heads(plan):
-    built = build(plan.table, plan, records_of(plan))
+    built = build(findings(plan, records_of(plan)))
     averaged = [values(built, model)["averaged_auc"] for model in ("single", "multi", "language")]
     assert averaged == [None, 0.53, None]
 
 
 def test_a_general_network_is_the_only_candidate(plan):
-    built = build(plan.table, plan, records_of(plan))
+    built = build(findings(plan, records_of(plan)))
     found = values(built, "language")
     assert found["chosen_auc"] == found["best_auc"] == 0.67
     assert found["chosen_head"] == "general"
@@ -52,7 +52,7 @@ def test_a_general_network_is_the_only_candidate(plan):
 
 
 def test_the_layout_has_five_columns_per_target_and_the_cost(plan):
-    built = build(plan.table, plan, records_of(plan))
+    built = build(findings(plan, records_of(plan)))
     assert [(c.group, c.title) for c in built.columns[:5]] == [
         ("All Beauty", title) for title in ("best", "mean", "worst", "chosen", "averaged")
     ]
@@ -61,26 +61,26 @@ def test_the_layout_has_five_columns_per_target_and_the_cost(plan):
 def test_a_failed_candidate_is_footnoted_and_the_others_count(plan):
     records = records_of(plan)
     records[1] = failed_record(plan.runs[1])
-    built = build(plan.table, plan, records)
+    built = build(findings(plan, records))
     assert values(built, "single")["best_auc"] == 0.52
     assert values(built, "single")["status"] == "failed"
     assert built.footnotes == ["single on musical_instruments, seed 0, failed: it broke"]
 
 
 def test_missing_runs_show_as_a_dash(plan):
-    built = build(plan.table, plan, [None] * len(plan.runs))
+    built = build(findings(plan, [None] * len(plan.runs)))
     assert values(built, "multi")["status"] == "missing"
     assert built.rows[0].cells[0].text == "-"
 
 
 def test_a_target_of_one_class_has_no_auc_and_says_why(plan):
     none = {(split, TARGET, head): nan for split in ("test", "valid") for head in (*D3, "mean", "general")}
-    built = build(plan.table, plan, [make_record(run, none) for run in plan.runs])
+    built = build(findings(plan, [make_record(run, none) for run in plan.runs]))
     assert {row.cells[0].text for row in built.rows} == {"-"}
     assert built.footnotes == ["No AUC: the test rows are all of one class."]
     assert {entry.values["status"] for entry in built.entries} == {"done"}
 
 
 def test_the_legend_says_what_a_choice_on_labelled_rows_is_worth(plan):
-    caption = " ".join(build(plan.table, plan, records_of(plan)).caption)
+    caption = " ".join(build(findings(plan, records_of(plan))).caption)
     assert "labelled validation rows, so not strictly zero-shot" in caption
