@@ -13,6 +13,9 @@ if TYPE_CHECKING:
         BackboneFiles as BackboneFiles,
         resolve_backbone as resolve_backbone,
     )
+    from ctrbench.backbones.known import (
+        byte_tokenizer as byte_tokenizer,
+    )
     from ctrbench.backbones.load import (
         load_encoder as load_encoder,
         load_tokenizer as load_tokenizer,
@@ -59,9 +62,11 @@ if TYPE_CHECKING:
         RemoteFile as RemoteFile,
     )
     from ctrbench.data.source import (
+        Counts as Counts,
         DatasetSource as DatasetSource,
         Field as Field,
         Prompt as Prompt,
+        StandIn as StandIn,
     )
     from ctrbench.errors import (
         BackboneError as BackboneError,
@@ -147,6 +152,7 @@ _WHERE = {
     "Batch": "ctrbench.features.batch:Batch",
     "CTRModel": "ctrbench.models.contract:CTRModel",
     "ConfigError": "ctrbench.errors:ConfigError",
+    "Counts": "ctrbench.data.source:Counts",
     "CtrbenchError": "ctrbench.errors:CtrbenchError",
     "DataError": "ctrbench.errors:DataError",
     "DatasetSource": "ctrbench.data.source:DatasetSource",
@@ -172,10 +178,12 @@ _WHERE = {
     "RemoteFile": "ctrbench.data.remote:RemoteFile",
     "Size": "ctrbench.models.sizes:Size",
     "Sizes": "ctrbench.models.sizes:Sizes",
+    "StandIn": "ctrbench.data.source:StandIn",
     "TextFeaturizer": "ctrbench.features.tokens:TextFeaturizer",
     "UnknownDomain": "ctrbench.errors:UnknownDomain",
     "Weight": "ctrbench.models.sizes:Weight",
     "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
+    "byte_tokenizer": "ctrbench.backbones.known:byte_tokenizer",
     "check_prompt": "ctrbench.features.prompt:check_prompt",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",

@@ -34,6 +34,10 @@ class OutputError(CtrbenchError):
     """A result, prepared dataset or cache cannot be written or read back."""
 
 
+class Damaged(OutputError):
+    """A file of an earlier run is there, and cannot be used; other runs can."""
+
+
 class NoGeneralHead(CtrbenchError):
     """A model without a general network was asked for the general head."""
 

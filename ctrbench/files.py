@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from ctrbench.errors import OutputError
 
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
+"""How `atomic` names its temporary files: the file's own name, and what `mkstemp` makes up."""
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -40,6 +43,16 @@ def atomic(file: Path, advice: str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def ensure_writable(folder: Path, advice: str) -> None:
+    """Make a folder, or raise `OutputError`, ending in `advice`, when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise unwritable(folder, fault, advice) from fault
+
+
 @contextmanager
 def whole_folder(out: Path, advice: str) -> Iterator[Path]:
     """An empty folder beside `out` that takes its place when the block ends well, and vanishes otherwise.
@@ -63,6 +76,13 @@ def whole_folder(out: Path, advice: str) -> Iterator[Path]:
         raise unwritable(out, fault, advice) from fault
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files of `atomic` in a folder: those of killed processes, where nobody else is writing there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
 
 
 def clear_abandoned(out: Path) -> None:

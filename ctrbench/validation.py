@@ -37,6 +37,8 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     if fault["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         return f"unknown key {key!r} in {where}.{suggest(str(location[-1]), known)}"
+    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(fault, key, where)
     if fault["type"] == "missing":
         return f"the key {key!r} is missing in {where}"
     value = fault["input"]
@@ -45,6 +47,15 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
         told = not key or isinstance(value, dict) or repr(value) in message
         return f"{key + ': ' if key else ''}{message}{'' if told else f', not {value!r}'} (in {where})"
     return f"{key} in {where}: {_allowed(fault)}, not {value!r}"
+
+
+def _wrong_tag(fault: ErrorDetails, key: str, where: str) -> str:
+    """A table that says which of several kinds it is, by a key, and means none of them."""
+    tag = fault["ctx"]["discriminator"].strip("'")
+    if fault["type"] == "union_tag_not_found":
+        return f"the key '{key}.{tag}' is missing in {where}"
+    known = [name.strip("'") for name in fault["ctx"]["expected_tags"].split(", ")]
+    return f"unknown {key}.{tag} {fault['ctx']['tag']!r} in {where}.{suggest(fault['ctx']['tag'], known)}"
 
 
 def _allowed(fault: ErrorDetails) -> str:
@@ -65,7 +76,11 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
     for part in location:
         models = _models_in(current)
         fields = models[0].model_fields if models else {}
-        current = fields[str(part)].annotation if str(part) in fields else current
+        tagged = [model for model in models if any(part in get_args(f.annotation) for f in model.model_fields.values())]
+        if str(part) in fields:
+            current = fields[str(part)].annotation
+        elif tagged:  # of several kinds of models, the one that a key says it is
+            current = tagged[0]
     found = _models_in(current)
     return [field.alias or name for name, field in found[0].model_fields.items()] if found else []
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser  # noqa: F401  # a fixture
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 

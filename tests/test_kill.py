@@ -11,10 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ctrbench.bench.results import stored_runs
+from ctrbench.bench.verify import Verifier
 from ctrbench.errors import OutputError
 from ctrbench.training.checkpoint import load_tensors
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
 
 WORDS = [
     *("run", "table3", "--models", "uni_ctr", "--limit", "150", "--quiet"),
@@ -59,3 +62,19 @@ def test_killed_at_a_random_step_and_resumed_is_bitwise_uninterrupted(tmp_path):
         assert files[0] == files[1], f"{name}: {said}"
     scores = [pl.read_parquet(next((tmp_path / r).rglob("predictions.parquet"))) for r in ("whole", "cut")]
     assert scores[0].equals(scores[1]), said
+
+
+def test_killed_at_any_write_nothing_is_half_and_the_next_call_ends_as_without(toy, tmp_path):
+    """Training writes checkpoints, weights, features, predictions and the record; a new target the last two."""
+    command = [sys.executable, "-m", "tests.killed", str(toy.path), str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    for case in cases:
+        assert case["code"] == 0, f"{case['case']}: {done.stderr}"
+        assert case["found"] == case["expected"], case["case"]
+        assert [f for run in stored_runs(tmp_path / case["case"]) for f in Verifier().run(run)] == []
+    counted = {name: sum(case["case"].startswith(f"{name} half") for case in cases) for name in ("train", "more")}
+    assert counted["train"] >= 5
+    assert counted["more"] == 2

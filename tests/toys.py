@@ -50,6 +50,7 @@ TINY: dict[str, dict[str, Any]] = {
     "star": {"embedding_dim": 8, "hidden": (16, 8), "auxiliary_hidden": (16,)},
     "xdeepfm": {"embedding_dim": 8, "cin": (16, 12, 8), "hidden": (16,)},
     "uni_ctr": {"backbone": "tiny-bert", "tower": (16, 8), "max_length": 96},
+    "uni_ctr_ids": {"embedding_dim": 8, "width": 16, "depth": 4, "tower": (16, 8)},
 }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctrbench import registry
 from ctrbench.errors import BackboneError
@@ -23,7 +23,8 @@ class BackboneFiles:
 
     `gguf` names the one file in `path` that holds configuration, tokenizer and weights, for a backbone in GGUF.
     `build` makes a backbone with random weights, for tests and offline smoke runs; tables say when one was used.
-    `advice` is what to do where it cannot be loaded.
+    `advice` is what to do where it cannot be loaded. `architecture`, the keys of its `config.json` that decide sizes and
+    `model_type`, lets `ctrbench check` estimate costs before anything is fetched.
     """
 
     name: str
@@ -32,11 +33,23 @@ class BackboneFiles:
     build: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerFast]] | None = None
     advice: str = "check the name and the network, or name a local folder or another backbone"
     gguf: str | None = None
+    architecture: Mapping[str, Any] | None = None
 
     @property
     def random(self) -> bool:
         """True where the weights were never trained."""
         return self.build is not None
+
+    @property
+    def here(self) -> bool:
+        """Whether nothing needs to be fetched from a model hub."""
+        if self.random or Path(self.path).is_dir():
+            return True
+        from huggingface_hub import try_to_load_from_cache
+
+        names = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+        cached = (try_to_load_from_cache(self.path, name, revision=self.revision) for name in names)
+        return any(isinstance(path, str) for path in cached)
 
 
 def resolve_backbone(name: str) -> BackboneFiles:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctrbench.backbones.files import BackboneFiles, resolve_backbone
+from ctrbench.backbones.known import byte_tokenizer, configuration, known
 from ctrbench.backbones.pretrained import one_sentence, read
 from ctrbench.errors import BackboneError
 
@@ -23,6 +24,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerFast:
     files = resolve_backbone(name)
     if files.build is not None:
         tokenizer = files.build()[1]
+    elif known(files) is not None:
+        tokenizer = byte_tokenizer()
     else:
         from transformers import AutoTokenizer
 
@@ -83,7 +86,8 @@ def _from_files(files: BackboneFiles, dtype: torch.dtype) -> Any:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    config = read(AutoConfig, files, "configuration")
+    architecture = known(files)
+    config = configuration(architecture) if architecture else read(AutoConfig, files, "configuration")
     _refuse_kinds(files, config)
     config._attn_implementation = None  # transformers' choice: a configuration may name compiled code on a hub
     if torch.get_default_device().type == "meta":

@@ -7,15 +7,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from ctrbench.bench.build import build
+from ctrbench.backbones.known import architecture_suffices
+from ctrbench.bench.build import build, train_config
 from ctrbench.bench.cost import count_parameters
+from ctrbench.bench.size import parameters
 from ctrbench.data.split import SPLITS, Split
 from ctrbench.errors import CtrbenchError, HubError
 from ctrbench.features.loader import Rows, batches
@@ -27,6 +28,7 @@ from ctrbench.training.optim import build_optimizers
 if TYPE_CHECKING:
     import polars as pl
 
+    from ctrbench.backbones.files import BackboneFiles
     from ctrbench.bench.plan import PlannedRun
     from ctrbench.bench.spec import RunSpec
     from ctrbench.data.store import PreparedDataset
@@ -43,6 +45,8 @@ class Estimate:
 
     `flops` counts forward and backward passes of training and the forward passes of validation and test;
     `memory_bytes` is for weights, gradients and Adam's state; activations come on top; `seconds` are on this machine.
+    `assumed` is a backbone whose files are not here, so that each byte of a prompt counts as a token: the most there
+    can be.
     """
 
     parameters: int | None = None
@@ -52,10 +56,14 @@ class Estimate:
     memory_bytes: int | None = None
     seconds: float | None = None
     download_bytes: int | None = None
+    assumed: str | None = None
 
 
 def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
-    """The cost of `planned` at its largest number of epochs; what a missing backbone hides stays None.
+    """The cost of `planned` at its largest number of epochs; what an unknown backbone hides stays None.
+
+    Nothing is fetched: of backbones with a known architecture, that is enough. Where `data` is a stand-in, ids are as
+    many as published.
 
     Raises `ConfigError` where a setting does not fit the model or the data.
     """
@@ -64,10 +72,14 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
     counts = {split: data.count(split, spec.domains, spec.limit) for split in SPLITS}
     steps = train.epochs * -(-counts["train"] // train.batch_size)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), architecture_suffices():
             model, featurizer = build(spec, data, spec.limit)
-            build_optimizers(model.parameter_groups(), train)
-        sample = Rows.build(_sample(data, spec), data.items, featurizer, spec.domains)
+            build_optimizers(model.parameter_groups(), train_config(spec, model))
+        backbone = _backbone(model)
+        assumed = backbone.name if backbone is not None and not backbone.here else None
+        # Where the tokens of a prompt are but bounded, there is nothing to be had from many prompts.
+        rows = _sample(data, spec, _SAMPLE if assumed is None else _BATCH)
+        sample = Rows.build(rows, data.items, featurizer, spec.domains)
     except HubError as error:  # whoever plans may be offline
         _log.warning("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
@@ -76,22 +88,27 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
     except Exception as error:
         _log.info("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
-    parameters, trained = count_parameters(model)
-    flops = _total_flops(_flops_per_row(model, sample), trained / max(parameters, 1), counts, train.epochs)
+    every, trained = parameters(model, featurizer.info, data, spec)
+    stored = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    stored += 4 * (every - count_parameters(model)[0])
+    share = trained / max(every, 1)
+    backward = 2 * share if spec.base is not None else 1 + share
+    flops = _total_flops(_flops_per_row(model, sample), backward, counts, train.epochs)
     return Estimate(
-        parameters=parameters,
+        parameters=every,
         parameters_trained=trained,
         steps=steps,
         flops=flops,
-        memory_bytes=4 * parameters + 12 * trained,
+        memory_bytes=stored + 12 * trained,
         seconds=None if flops is None else _seconds(flops, counts, train.epochs),
-        download_bytes=_download(model, parameters),
+        download_bytes=0 if assumed is None else 4 * _size_of_backbone(model),
+        assumed=assumed,
     )
 
 
-def _sample(data: PreparedDataset, spec: RunSpec) -> pl.DataFrame:
+def _sample(data: PreparedDataset, spec: RunSpec, size: int) -> pl.DataFrame:
     """The latest train rows of each domain, which are those with the longest histories."""
-    most = max(_SAMPLE // len(spec.domains), 1)
+    most = max(size // len(spec.domains), 1)
     return data.rows("train", spec.domains, most if spec.limit is None else min(most, spec.limit))
 
 
@@ -112,11 +129,14 @@ def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
     return total / len(sample) if len(sample) else None
 
 
-def _total_flops(per_row: float | None, trained_share: float, rows: Mapping[Split, int], epochs: int) -> float | None:
-    """A backward pass costs one forward pass for activations, and another for the trained weights' gradients."""
+def _total_flops(per_row: float | None, backward: float, rows: Mapping[Split, int], epochs: int) -> float | None:
+    """`backward`: of a backward pass, in forward passes: one for activations, and another for the trained weights.
+
+    Below networks that are added to a frozen base there is nothing to train, so their activations alone count.
+    """
     if per_row is None:
         return None
-    training = per_row * (2 + trained_share) * rows["train"] * epochs
+    training = per_row * (1 + backward) * rows["train"] * epochs
     scoring = per_row * (rows["valid"] * (epochs + 1) + rows["test"])
     return training + scoring
 
@@ -138,17 +158,19 @@ def _matmul_speed() -> float:
     return 2 * 1024**3 / min(times)
 
 
-def _download(model: CTRModel, parameters: int) -> int | None:
-    """Bytes still to be fetched from a model hub: none for a model without a backbone, or with one that is here."""
+def _backbone(model: CTRModel) -> BackboneFiles | None:
+    """Where the model's backbone comes from, if it has one."""
     name = getattr(model.config, "backbone", None)
     if name is None:
-        return 0
+        return None
     from ctrbench.backbones.files import resolve_backbone
 
-    files = resolve_backbone(name)
-    if files.random or Path(files.path).is_dir():
-        return 0
-    from huggingface_hub import try_to_load_from_cache
+    return resolve_backbone(name)
 
-    cached = [try_to_load_from_cache(files.path, name) for name in ("model.safetensors", "pytorch_model.bin")]
-    return 0 if any(isinstance(path, str) for path in cached) else 4 * parameters
+
+def _size_of_backbone(model: CTRModel) -> int:
+    """Parameters of the backbone alone."""
+    from ctrbench.backbones.load import empty_encoder
+
+    with architecture_suffices():
+        return count_parameters(empty_encoder(model.config.backbone))[0]

@@ -8,28 +8,30 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import torch
-from filelock import BaseFileLock, FileLock, Timeout
 
-from ctrbench.bench import metric_tree, records
-from ctrbench.bench.build import build
+from ctrbench import files
+from ctrbench.bench import grow, metric_tree, needs, records, stored, turns
+from ctrbench.bench.build import train_config
 from ctrbench.bench.cost import count_parameters, peak_memory_mb, reset_peak_memory
+from ctrbench.bench.energy import Energy, measured
+from ctrbench.bench.extras import Trained, keep_representations
+from ctrbench.bench.latency import keep_latency
 from ctrbench.bench.provenance import provenance
 from ctrbench.bench.records import Cost, DatasetFacts, Record, RunFolder, Target
 from ctrbench.bench.shared import ensure_writable, record_of_main
 from ctrbench.data.store import TRUE_PROBABILITY, rows_hash
-from ctrbench.errors import LostProcess, OutputError, in_words
+from ctrbench.errors import Damaged, LostProcess, OutputError, in_words
 from ctrbench.evaluation.score import score
 from ctrbench.features.view import SLICE, view
 from ctrbench.models.contract import CTRModel
-from ctrbench.training.checkpoint import load_tensors, load_trained, save_tensors, trained_state
+from ctrbench.training.checkpoint import save_tensors, trained_state
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.course import FitResult
 from ctrbench.training.fit import fit
@@ -40,7 +42,7 @@ from ctrbench.training.watch import Progress, Watch, silent
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ctrbench.bench.plan import PlannedRun
+    from ctrbench.bench.plan import Need, PlannedRun
     from ctrbench.bench.spec import RunSpec
     from ctrbench.data.split import Split
     from ctrbench.data.store import PreparedDataset
@@ -64,30 +66,10 @@ def execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Wa
     processes = team()
     folder = RunFolder.of(results, data.manifest.source, planned.spec)
     ensure_writable(folder.path, processes)
-    with _only_command(folder, processes):
-        return _execute(_Run(planned.spec, data, folder, watch, processes), planned.targets, results)
-
-
-@contextmanager
-def _only_command(folder: RunFolder, team: Team) -> Iterator[None]:
-    """Wait for another command that is at the same run; its record is then found."""
-    lock = FileLock(folder.lock)
-    team.on_main(lambda: _acquire(lock, folder))
-    try:
-        yield
-    finally:
-        if team.main:
-            lock.release()
-
-
-def _acquire(lock: BaseFileLock, folder: RunFolder) -> None:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _log.warning("another process is at run %s; waiting for it", folder.path.name)
-        lock.acquire()
-    except (OSError, NotImplementedError) as fault:
-        raise OutputError(f"{folder.lock} cannot be locked ({fault}); choose another folder with --results") from fault
+    with turns.awaited(folder, processes):
+        run = _Run(planned.spec, data, folder, watch, processes)
+        record = _execute(run, planned.targets, results)
+        return run.attempt(lambda: run.keep(record, planned.needs)) if record.status == "done" else record
 
 
 def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:
@@ -98,20 +80,19 @@ def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:
             run.folder.checkpoint.unlink(missing_ok=True)
         return record
 
-    before = record_of_main(run.team, lambda: records.load(results, run.data.manifest.source, run.spec))
+    before = record_of_main(run.team, lambda: _before(run.folder))
     trained = before if before is not None and before.status == "done" else None
-    try:
-        record = run.score(trained or run.train(), targets)
-    except (OutputError, LostProcess):
-        raise
-    except Exception as error:
-        if not run.team.agreed(error):
-            raise LostProcess(f"process {run.team.rank} failed by itself: {in_words(error)}") from error
-        _log.debug("run %s failed", run.spec.id, exc_info=True)
-        record = run.failed(error)
+    record = run.attempt(lambda: run.score(trained or run.train(), targets))
     final = record_of_main(run.team, finish)
     assert final is not None
     return final
+
+
+def _before(folder: RunFolder) -> Record | None:
+    """What there is of a run, after clearing up what a killed process left there."""
+    for path in files.leftovers(folder.path):
+        path.unlink(missing_ok=True)
+    return stored.recover(folder)
 
 
 @dataclass
@@ -124,23 +105,39 @@ class _Run:
     model: CTRModel | None = field(default=None, init=False)
     featurizer: Featurizer | None = field(default=None, init=False)
 
+    def attempt(self, work: Callable[[], Record]) -> Record:
+        """The record that `work` gives, or that of its failure."""
+        try:
+            return work()
+        except Exception as error:
+            if isinstance(error, (OutputError, LostProcess)) and not isinstance(error, Damaged):
+                raise
+            if not self.team.agreed(error):
+                raise LostProcess(f"process {self.team.rank} failed by itself: {in_words(error)}") from error
+            _log.debug("run %s failed", self.spec.id, exc_info=True)
+            return self.failed(error)
+
     def train(self) -> Record:
         """Fit the model; leave its best weights and its featurizer's state; a record without metrics."""
         started = datetime.now(UTC)
         reset_peak_memory()
         with self.team.together():
             self.watch(Progress("features", 0, self._count("train") + self._count("valid")))
-            model, featurizer = self.model, self.featurizer = build(self.spec, self.data, self.spec.limit)
+            model, featurizer = self.model, self.featurizer = grow.untrained(self.spec, self.data, self.folder)
+        old = self._old_domains(model, featurizer)
         train, valid = (self._rows(split, featurizer, self.spec.domains) for split in ("train", "valid"))
-        result = fit(
-            model,
-            train,
-            valid,
-            self._train_config(),
-            seed=self.spec.seed,
-            checkpoint=self.folder.checkpoint,
-            watch=self.watch,
-        )
+        told = self.team.count == 1 and not self.folder.checkpoint.exists()  # else only a part of it was measured
+        with measured(self.team.device) as energy:
+            result = fit(
+                model,
+                train,
+                valid,
+                train_config(self.spec, model),
+                seed=self.spec.seed,
+                checkpoint=self.folder.checkpoint,
+                watch=self.watch,
+            )
+        growth = old.unchanged(model) if old is not None else None
         self.team.on_main(lambda: self._keep(model, featurizer))
         return Record(
             schema=records.SCHEMA,
@@ -149,7 +146,8 @@ class _Run:
             spec=self.spec,
             dataset=DatasetFacts.of(self.data),
             rows=records.RowCounts(train=len(train), valid=len(valid)),
-            cost=self._cost(model, result),
+            cost=self._cost(model, result, energy if told else Energy()),
+            growth=growth,
             history=result.epochs,
             provenance={
                 **provenance(self.spec.model, _device(model)),
@@ -159,7 +157,16 @@ class _Run:
             notes=[*model.notes(), *featurizer.notes()],
         )
 
+    def _old_domains(self, model: CTRModel, featurizer: Featurizer) -> grow.OldDomains | None:
+        """Of a run with a base: what its model says of the old domains before it is trained."""
+        if self.spec.base is None:
+            return None
+        place(model, self.team)
+        return grow.OldDomains.of(self.spec, self.data, self.folder, model, featurizer, self._score_options())
+
     def _keep(self, model: CTRModel, featurizer: Featurizer) -> None:
+        needs.forget(self.folder)
+        self.folder.predictions.unlink(missing_ok=True)  # those of an earlier training, which has no record any more
         save_tensors(self.folder.model, trained_state(model), {"spec": self.spec.model_dump(mode="json")})
         with records.atomic(self.folder.features) as temporary:
             temporary.write_text(json.dumps(featurizer.state()), "utf-8")
@@ -195,6 +202,18 @@ class _Run:
             }
         )
 
+    def keep(self, record: Record, wanted: Iterable[Need]) -> Record:
+        """Leave on disk what is needed beside scores, and is not there."""
+        missing = self.team.on_main(lambda: needs.lacking(self.folder, wanted))
+        if not missing:
+            return record
+        trained = Trained(self.spec, self.data, self.folder, self.watch, self.team, *self._trained())
+        if "representations" in missing:
+            keep_representations(trained)
+        if "latency" in missing:
+            keep_latency(trained, record)
+        return record
+
     def failed(self, error: Exception) -> Record:
         """The record of a run that did not end well."""
         return Record(
@@ -211,8 +230,7 @@ class _Run:
         if self.model is not None and self.featurizer is not None:
             return self.model, self.featurizer
         with self.team.together():
-            model, featurizer = build(self.spec, self.data, self.spec.limit)
-            load_trained(model, load_tensors(self.folder.model)[0])
+            model, featurizer = grow.trained(self.spec, self.data, self.folder)
         place(model, self.team)
         return model, featurizer
 
@@ -232,14 +250,11 @@ class _Run:
         with self.team.together(), self.team.main_first():
             return view(self.data, featurizer, split, domains, self.spec.limit)
 
-    def _train_config(self) -> TrainConfig:
-        return TrainConfig.model_validate(self.spec.train)
-
     def _score_options(self) -> dict[str, Any]:
-        config = self._train_config()
+        config = TrainConfig.model_validate(self.spec.train)
         return {"batch_size": config.score_batch_size, "precision": config.precision}
 
-    def _cost(self, model: CTRModel, result: FitResult) -> Cost:
+    def _cost(self, model: CTRModel, result: FitResult, energy: Energy) -> Cost:
         parameters, trained = count_parameters(model)
         return Cost(
             parameters=parameters,
@@ -248,6 +263,8 @@ class _Run:
             valid_seconds=result.valid_seconds,
             rows_per_s=result.rows_per_s,
             peak_memory_mb=peak_memory_mb(),
+            energy_wh=energy.wh,
+            energy_of=energy.of,
             epochs_run=len(result.epochs),
             best_epoch=result.best_epoch,
             steps=result.steps,

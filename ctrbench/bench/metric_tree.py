@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ctrbench.bench.records import Metrics
+from ctrbench.bench.records import ORACLE, Metrics
 from ctrbench.data.store import TRUE_PROBABILITY
 from ctrbench.evaluation.metrics import auc, logloss
 
-ORACLE = "oracle"
 MetricTree = dict[str, dict[str, dict[str, Metrics]]]
 """split -> domain -> head"""
 

@@ -15,6 +15,7 @@ from ctrbench import registry
 from ctrbench.bench.records import DatasetFacts, Target
 from ctrbench.bench.settings import Differences, Layer, resolve
 from ctrbench.bench.spec import BEYOND, Kind, RunSpec, TableSpec
+from ctrbench.bench.verdicts import CATEGORIES
 from ctrbench.errors import ConfigError, PluginError
 from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
@@ -26,7 +27,6 @@ __all__ = ["ModelFacts", "Plan", "PlannedRun", "Target", "plan"]
 
 Need = Literal["representations", "latency"]
 """What else than scores a table needs of a run."""
-CATEGORIES = ("single_domain", "multi_domain", "language_model")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,11 @@ class ModelFacts:
     category: str
     version: str
     has_general_head: bool
+    adds_domains: bool
     config: dict[str, Any]
     train: dict[str, Any]
+    note: str = ""
+    """What a table must say of it."""
 
     @property
     def per_domain(self) -> bool:
@@ -114,7 +117,7 @@ def plan(
     trained = _domains(table, data, domains, unseen)
     chosen = tuple(dict.fromkeys(models)) if models else table.profile(profile).models or table.models
     _check_overrides(overrides or {}, {name for row in chosen for name in (row, table.model_of(row))})
-    facts = tuple(_model_facts(table, name, profile, overrides or {}) for name in chosen)
+    facts = tuple(_row(table, name, profile, overrides or {}, data, trained, limit) for name in chosen)
     every_seed = tuple(seeds or table.profile(profile).seeds or table.seeds)
     runs = [
         run
@@ -165,6 +168,8 @@ def _runs(
     if kind == "new_domain":
         if row.per_domain:
             return [_planned(row, spec((new,))) for new in beyond]
+        if not row.adds_domains:
+            return []
         base = spec(trained)
         return [_planned(row, base), *(_planned(row, spec((new,), base)) for new in beyond)]
     if kind == "abilities" and not row.per_domain and len(trained) > 1:
@@ -204,6 +209,26 @@ def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
     return list(domains) if model.per_domain else [*domains, "mean"]
 
 
+def _row(
+    table: TableSpec,
+    name: str,
+    profile: str,
+    overrides: Mapping[str, Differences],
+    data: PreparedDataset,
+    domains: tuple[str, ...],
+    limit: int | None,
+) -> ModelFacts:
+    """A row's facts; one that is to be as large as another has the widths for it."""
+    facts, variant = _model_facts(table, name, profile, overrides), table.variants.get(name)
+    if variant is None or not variant.like:
+        return facts
+    from ctrbench.bench.widen import as_large
+
+    other = _model_facts(table, variant.like, profile, overrides)
+    where = f"{table.file.name}, [variants.{name}]"
+    return as_large(facts, other, variant.widen, where, data=data, domains=domains, limit=limit)
+
+
 def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
     name = table.model_of(row)
     plugin = registry.find("models", name)
@@ -221,6 +246,7 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
         category=model.category,
         version=model.version,
         has_general_head=model.has_general_head,
+        adds_domains=getattr(model, "adds_domains", True),
         config=_resolved(model.Config, "config", layers),
         train=_resolved(TrainConfig, "train", layers),
     )

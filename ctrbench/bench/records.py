@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctrbench import files
 from ctrbench.bench.spec import RunSpec
-from ctrbench.errors import OutputError
+from ctrbench.errors import Damaged
 from ctrbench.training.course import Epoch, Number
 
 if TYPE_CHECKING:
@@ -26,6 +25,21 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ADVICE = "free space, or choose another folder with --results"
+ORACLE = "oracle"
+"""The head that is no model's: the AUC of the true probabilities, where the data knows them."""
+AGAIN = "`ctrbench run` sets it aside and does the run again"
+
+
+class Unusable(Damaged):
+    """A run's record or predictions are there, and cannot be used: `what` says why.
+
+    `spoilt`: they are of no use to anybody, so they may be set aside. Else somebody can read them: another user, or a
+    newer ctrbench.
+    """
+
+    def __init__(self, file: Path, what: str, *, spoilt: bool = True, advice: str = AGAIN) -> None:
+        super().__init__(f"{file} {what}; {advice}")
+        self.file, self.what, self.spoilt = file, what, spoilt
 
 
 @dataclass(frozen=True, order=True)
@@ -97,9 +111,33 @@ class Cost(_Part):
     rows_per_s: Number = None
     score_rows_per_s: Number = None
     peak_memory_mb: Number = None
+    energy_wh: Number = None
+    """Of training and validation; see `bench.energy`. Unknown for a training that was resumed or shared."""
+    energy_of: str | None = None
+    """Which parts of the machine told it: `cpu`, `gpu` or `cpu+gpu`."""
     epochs_run: int | None = None
     best_epoch: int | None = None
     steps: int | None = None
+
+    @property
+    def score_us_per_row(self) -> float | None:
+        """Microseconds per scored row, through all heads at once."""
+        return 1e6 / self.score_rows_per_s if self.score_rows_per_s else None
+
+
+class Growth(_Part):
+    """What a run that added domains to a trained model found just as it was before: all of it, or the run failed."""
+
+    base: str
+    """The run whose trained model it is."""
+    base_file: str
+    """sha256 of that model's file: trained anew, it need not be the same."""
+    domains: tuple[str, ...]
+    """The old domains."""
+    rows: int
+    """Of these, scored before and after; their logits are bitwise equal."""
+    weights: int
+    """Numbers that the base had trained, bitwise equal to its file."""
 
 
 class Record(_Part):
@@ -115,6 +153,8 @@ class Record(_Part):
     metrics: dict[str, dict[str, dict[str, Metrics]]] = {}
     """split -> domain -> head; the head `oracle` where the data knows each row's true probability."""
     cost: Cost = Cost()
+    growth: Growth | None = None
+    """Of a run with a base."""
     history: list[Epoch] = []
     provenance: dict[str, Any] = {}
     notes: list[str] = []
@@ -156,6 +196,21 @@ class RunFolder:
         return self.path / "checkpoint.safetensors"
 
     @property
+    def representations(self) -> Path:
+        """What the model makes of some test rows, before and after training; see `bench.needs`."""
+        return self.path / "representations.safetensors"
+
+    @property
+    def maps(self) -> Path:
+        """A folder: what figures computed from the representations, to be thrown away at will."""
+        return self.path / "maps"
+
+    @property
+    def latency(self) -> Path:
+        """How long a batch takes to score; see `bench.needs`."""
+        return self.path / "latency.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that is at work on this run."""
         return self.path / "lock"
@@ -177,25 +232,26 @@ def load(results: Path, dataset: str, spec: RunSpec) -> Record | None:
 
 
 def read(file: Path) -> Record | None:
-    """A record from its file, None when there is none; `OutputError` when it cannot be used."""
+    """A record from its file, None when there is none; `Unusable` when it is no record of this schema."""
     try:
         raw = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as fault:
-        raise OutputError(
-            f"{file} cannot be read ({fault}); delete the folder {file.parent} to run this again"
-        ) from None
+    except OSError as fault:
+        raise Unusable(file, f"cannot be read ({fault.strerror})", spoilt=False, advice="see to its rights") from None
+    except (ValueError, RecursionError) as fault:
+        raise Unusable(file, f"cannot be read ({fault})") from None
     found = raw.get("schema") if isinstance(raw, dict) else None
+    if isinstance(found, int) and found > SCHEMA:
+        what = f"has schema {found}, newer than this ctrbench writes ({SCHEMA})"
+        raise Unusable(file, what, spoilt=False, advice="update ctrbench, or choose another folder with --results")
     if found != SCHEMA:
-        raise OutputError(_other_schema(file, found))
+        raise Unusable(file, f"has schema {found}, and this ctrbench reads {SCHEMA}")
     try:
         return Record.model_validate(raw)
     except ValidationError as error:
         key = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise OutputError(
-            f"{file} is not a whole record (see {key!r}); delete the folder {file.parent} to run this again"
-        ) from None
+        raise Unusable(file, f"is not a whole record (see {key!r})") from None
 
 
 def save(results: Path, record: Record) -> RunFolder:
@@ -221,18 +277,4 @@ def atomic(file: Path) -> AbstractContextManager[Path]:
 
 def ensure_writable(folder: Path) -> None:
     """Make a folder, or raise `OutputError` when nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise files.unwritable(folder, fault, ADVICE) from fault
-
-
-def _other_schema(file: Path, found: object) -> str:
-    if isinstance(found, int) and found > SCHEMA:
-        return f"{file} has schema {found}, newer than this ctrbench writes ({SCHEMA}); update ctrbench"
-    return (
-        f"{file} has schema {found}, and this ctrbench reads {SCHEMA}; "
-        f"choose another --results folder, or delete {file.parent} to run this again"
-    )
+    files.ensure_writable(folder, ADVICE)

@@ -1,23 +1,28 @@
-"""Run what a table still lacks, one run after the other."""
+"""Run what tables still lack, one run after the other."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ctrbench.bench import records
+from ctrbench.bench import needs, records, turns
 from ctrbench.bench.plan import Plan, PlannedRun, merged
-from ctrbench.bench.records import Record
+from ctrbench.bench.records import DatasetFacts, Record, RunFolder
 from ctrbench.bench.shared import ensure_writable, record_of_main
+from ctrbench.bench.stored import fault, look
 from ctrbench.training.processes import team
 from ctrbench.training.watch import Watch, silent
 
 if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
+
+
+State = Literal["cached", "started", "done", "failed", "held", "taken"]
+"""`held`: another command is at the run, which comes last; `taken`: that command ended it well."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,15 @@ class RunEvent:
     """Counted from 0 in the plan's order."""
     total: int
     planned: PlannedRun
-    state: Literal["cached", "started", "done", "failed"]
+    state: State
     record: Record | None = None
 
 
 OnRun = Callable[[RunEvent], None]
+
+
+Work = Sequence[tuple[Plan, "PreparedDataset"]]
+"""Plans, each with the data that it was made for."""
 
 
 def run_table(
@@ -42,57 +51,122 @@ def run_table(
     watch: Watch = silent,
     on_run: OnRun = lambda event: None,
 ) -> list[Record]:
-    """The records of all runs, each once, in the plan's order; trains (or scores) only what is missing.
+    """The records of one table's runs, each once, in the plan's order; see `run_plans`."""
+    return run_plans([(plan, data)], results, watch, on_run)
 
-    A failed run is recorded, and the others go on; it is tried again the next time. `KeyboardInterrupt` and
-    `OutputError` end the table; what is done stays done. A `CtrbenchError` names a setting that does
-    not fit, a backbone that cannot be found, or a folder that cannot be written, before anything is spent.
+
+def run_plans(
+    work: Work,
+    results: Path,
+    watch: Watch = silent,
+    on_run: OnRun = lambda event: None,
+) -> list[Record]:
+    """The records of all runs of all plans, each once, as in `shared`; trains (or scores) only what is missing.
+
+    A failed run is recorded, and the others go on; it is tried again the next time. What another command does in the
+    meantime is not done again, even where it failed. `KeyboardInterrupt` and `OutputError` end the call; what is done
+    stays done. A `CtrbenchError` names a setting that does not fit, a backbone that cannot be found, or a folder that
+    cannot be written, before anything is spent.
 
     Under a launcher, every process calls this; they train and score together, and the main one's files decide.
     """
-    processes, runs = team(), merged(plan.runs)
-    found = [record_of_main(processes, partial(_stored, plan, run, results)) for run in runs]
-    missing = [p for p, r in zip(runs, found, strict=True) if not records.complete(r, p.targets)]
-    if missing:
+    processes, runs = team(), shared(work)
+    found = [record_of_main(processes, partial(_stored, data, run, results)) for run, data in runs]
+    todo = processes.on_main(
+        lambda: [not _whole(*one, record, results) for one, record in zip(runs, found, strict=True)]
+    )
+    if any(todo):
         ensure_writable(results, processes)
         with processes.together():
-            check(missing, data)
-    total = len(runs)
-    for index, (planned, record) in enumerate(zip(runs, found, strict=True)):
-        if record is not None and records.complete(record, planned.targets):
-            on_run(RunEvent(index, total, planned, "cached", record))
-    finished: list[Record] = []
-    for index, (planned, record) in enumerate(zip(runs, found, strict=True)):
-        if record is None or not records.complete(record, planned.targets):
-            on_run(RunEvent(index, total, planned, "started"))
-            record = _execute(planned, data, results, watch)
-            on_run(RunEvent(index, total, planned, record.status, record))
-        finished.append(record)
-    return finished
+            check(one for one, missing in zip(runs, todo, strict=True) if missing)
+    total, finished = len(runs), list(found)
+    closed = processes.on_main(lambda: _closed(runs, todo, results))
+
+    def tell(index: int, state: State, record: Record | None = None) -> None:
+        on_run(RunEvent(index, total, runs[index][0], state, record))
+
+    def do(index: int) -> None:
+        run, data = runs[index]
+        record = record_of_main(processes, partial(_stored, data, run, results))
+        if processes.on_main(lambda: record != found[index] and _settled(run, data, record, results)):
+            tell(index, "failed" if record is None or record.status == "failed" else "taken", record)
+        else:
+            tell(index, "started")
+            record = _execute(run, data, results, watch)
+            tell(index, record.status, record)
+        finished[index] = record
+
+    for index, (run, data) in enumerate(runs):
+        if not todo[index]:
+            processes.on_main(partial(turns.tidy, _folder(data, run, results)))
+            tell(index, "cached", found[index])
+        elif index in closed:
+            tell(index, "failed", found[index])
+    left = {
+        index: _folder(data, run, results)
+        for index, (run, data) in enumerate(runs)
+        if todo[index] and index not in closed
+    }
+    bases = {index: run.spec.base.id for index, (run, _) in enumerate(runs) if run.spec.base is not None}
+    turns.each(left, bases, processes, do, lambda index: tell(index, "held"))
+    return [record for record in finished if record is not None]
 
 
-def check(missing: Iterable[PlannedRun], data: PreparedDataset) -> None:
+def shared(work: Work) -> list[tuple[PlannedRun, PreparedDataset]]:
+    """Each run of all plans once, with all that any plan wants to know of it, in the order of first mention."""
+    data = {run.spec.id: data for plan, data in reversed(work) for run in plan.runs}
+    return [(run, data[run.spec.id]) for run in merged(run for plan, _ in work for run in plan.runs)]
+
+
+def check(missing: Iterable[tuple[PlannedRun, PreparedDataset]]) -> None:
     """Settings that do not fit, and backbones that cannot be found, end the table before anything is spent."""
     from ctrbench.bench import build  # imports transformers and peft for a language model
 
-    one_each = {(run.spec.model, json.dumps(run.spec.config)): run.spec for run in missing}
-    for spec in one_each.values():
-        build.check(spec, data)
+    one_each = {(run.spec.model, json.dumps(run.spec.config), data.fingerprint): (run, data) for run, data in missing}
+    for run, data in one_each.values():
+        build.check(run.spec, data)
 
 
-def lacking(plan: Plan, results: Path) -> list[PlannedRun]:
+def lacking(work: Work, results: Path) -> list[tuple[PlannedRun, PreparedDataset]]:
     """What is left to run."""
-    found = ((run, _stored(plan, run, results)) for run in merged(plan.runs))
-    return [run for run, record in found if not records.complete(record, run.targets)]
+    return [one for one in shared(work) if not _whole(*one, _stored(one[1], one[0], results), results)]
 
 
 def stored(plan: Plan, results: Path) -> list[Record | None]:
-    """What there is already, for each of the plan's runs; None where a run was never finished."""
-    return [_stored(plan, run, results) for run in plan.runs]
+    """What there is already, for each of the plan's runs; None where a run was never finished.
+
+    A record that cannot be used is a failed one, and a warning says why.
+    """
+    found = {run.spec.id: look(results, plan.dataset, run.spec, say=True) for run in merged(plan.runs)}
+    return [found[run.spec.id] for run in plan.runs]
 
 
-def _stored(plan: Plan, run: PlannedRun, results: Path) -> Record | None:
-    return records.load(results, plan.dataset.name, run.spec)
+def _stored(data: PreparedDataset, run: PlannedRun, results: Path) -> Record | None:
+    return look(results, DatasetFacts.of(data), run.spec)
+
+
+def _folder(data: PreparedDataset, run: PlannedRun, results: Path) -> RunFolder:
+    return RunFolder.of(results, data.manifest.source, run.spec)
+
+
+def _whole(run: PlannedRun, data: PreparedDataset, record: Record | None, results: Path) -> bool:
+    """Whether a run is done, its targets are scored, and what else it needs is on disk."""
+    return records.complete(record, run.targets) and not needs.lacking(_folder(data, run, results), run.needs)
+
+
+def _settled(run: PlannedRun, data: PreparedDataset, record: Record | None, results: Path) -> bool:
+    """Whether what another command has just written leaves nothing to do."""
+    failed = record is not None and record.status == "failed"
+    return failed or _whole(run, data, record, results)
+
+
+def _closed(runs: Sequence[tuple[PlannedRun, PreparedDataset]], todo: Sequence[bool], results: Path) -> list[int]:
+    """Runs with a record that only somebody else can read: to do them again would destroy it."""
+    faults = [
+        fault(results, DatasetFacts.of(data), run.spec) if missing else None
+        for (run, data), missing in zip(runs, todo, strict=True)
+    ]
+    return [index for index, found in enumerate(faults) if found is not None and not found.spoilt]
 
 
 def _execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Watch) -> Record:

@@ -11,10 +11,11 @@ from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.execute import execute
 from ctrbench.bench.plan import PlannedRun, check_contract
-from ctrbench.bench.records import Metrics, Record, Target
+from ctrbench.bench.records import DatasetFacts, Metrics, Record, Target
 from ctrbench.bench.settings import resolve
 from ctrbench.bench.shared import record_of_main
 from ctrbench.bench.spec import RunSpec
+from ctrbench.bench.stored import look
 from ctrbench.data.resolve import open_dataset
 from ctrbench.errors import CtrbenchError
 from ctrbench.training.config import TrainConfig
@@ -101,7 +102,7 @@ class Run:
 
     def need(self, targets: Sequence[Target]) -> Record:
         """Train and score what is missing; under a launcher, every process asks for the same."""
-        record = record_of_main(team(), lambda: records.load(self.results, self.data.manifest.source, self.spec))
+        record = record_of_main(team(), lambda: look(self.results, DatasetFacts.of(self.data), self.spec))
         if record is None or not records.complete(record, targets):
             record = execute(PlannedRun(self.spec, tuple(targets)), self.data, self.results, self.watch)
         if record.status == "failed":

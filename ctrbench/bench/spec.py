@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from ctrbench.bench import catalog
+from ctrbench.bench.claims import Claim, check_names
 from ctrbench.bench.settings import Differences, merge
 from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
@@ -74,6 +76,16 @@ class Variant(Differences):
     model: str
     title: str = ""
     """The row's name as people read it."""
+    like: str = ""
+    """A row whose number of parameters this one is to have; see `ctrbench.bench.widen`."""
+    widen: tuple[str, ...] = ()
+    """Which of the model's own settings, widths of layers, are multiplied for that."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if bool(self.like) != bool(self.widen):
+            raise ValueError("`like` says how many parameters, `widen` which widths make them: one needs the other")
+        return self
 
 
 class ProfileSpec(BaseModel):
@@ -86,6 +98,8 @@ class ProfileSpec(BaseModel):
     """Of the dataset's preparation, above the table's own."""
     models: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
+    gpu: str | None = None
+    """The GPUs that the profile is meant for, such as `V100x8`; see `ctrbench.bench.gpus`."""
     note: str = ""
     settings: dict[str, Differences] = {}
 
@@ -107,7 +121,11 @@ class TableSpec(BaseModel):
     models: tuple[str, ...] = ()
     """The rows: models, and variants."""
     variants: dict[str, Variant] = {}
-    """Rows that are a model with other settings, by name."""
+    """Rows that are a model with other settings, by name. One that is not among the rows is there to be asked for."""
+    spaces: tuple[str, ...] = ("*",)
+    """Which of a model's representations a `map` shows, as patterns such as `h_*`."""
+    figure: str = ""
+    """The figure that stands for the table, where it is another than its kind's first; see `report.figures`."""
     reference: str = ""
     """The row that RelaImpr and significance tests compare with."""
     options: dict[str, Any] = {}
@@ -116,6 +134,8 @@ class TableSpec(BaseModel):
     notes: tuple[str, ...] = ()
     published: dict[str, dict[str, float]] = {}
     """The paper's numbers by row and domain (AUC, where the kind says nothing else), also of rows that are not run."""
+    claims: tuple[Claim, ...] = ()
+    """What the paper says of these numbers; see `ctrbench.bench.claims`."""
     settings: dict[str, Differences] = {}
     profiles: dict[Profile, ProfileSpec] = {}
     _file: Path = PrivateAttr(default=Path("table.toml"))
@@ -164,21 +184,29 @@ class TableSpec(BaseModel):
             raise ValueError("`models` has a table's rows; only kind = 'dataset' has none")
         if both := set(self.targets) & set(self.domains):
             raise ValueError(f"{sorted(both)[0]!r} is both a training domain and a target")
-        known = {*self.models, *(self.model_of(row) for row in self.models)}
+        known = {*self.models, *(self.model_of(row) for row in [*self.models, *self.variants]), *self.variants}
         for profile in self.profiles.values():
             known |= {name for row in profile.models or () for name in (row, self.model_of(row))}
         for where, settings in self._all_settings():
             for model in settings:
                 if model not in known:
                     raise ValueError(f"[{where}.{model}] is not among models.{suggest(model, known)}")
-        for name in sorted(set(self.variants) - known):
-            raise ValueError(f"[variants.{name}] is not among models.{suggest(name, known)}")
+        for name, variant in self.variants.items():
+            if variant.like and variant.like not in known:
+                raise ValueError(f"[variants.{name}] is like {variant.like!r}, no row.{suggest(variant.like, known)}")
+        columns = {*self.domains, *self.targets, *(column for row in self.published.values() for column in row)}
+        spaces = {name for claim in self.claims for name in claim.named() if self._maps(name)}
+        check_names(self.claims, {*known, *self.published, *spaces}, columns)
         if self.kind in AUC_KINDS:
             for row, found in self.published.items():
                 for domain, value in found.items():
                     if not 0 < value < 1:
                         raise ValueError(f"published.{row}.{domain} is {value}; an AUC is between 0 and 1")
         return self
+
+    def _maps(self, space: str) -> bool:
+        """Whether a map shows a space: the rows of such a table are the spaces of its models."""
+        return self.kind == "map" and any(fnmatchcase(space, pattern) for pattern in self.spaces)
 
     def model_of(self, row: str) -> str:
         """The registered model behind a row."""

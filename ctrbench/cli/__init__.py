@@ -27,8 +27,10 @@ VERBS = {
     "zero-shot": "score domains that no model was trained on",
     "show": "print what there is of a table; trains nothing",
     "check": "print a table's runs and what they would cost; trains nothing",
+    "report": "write tables, figures and runs as a static site; trains nothing",
     "list": "list models, datasets, backbones and tables",
     "data": "download and prepare datasets, and look at what they hold",
+    "results": "list, check and remove the runs of a results folder",
 }
 _QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -1,137 +1,99 @@
-"""`ctrbench check TABLE`."""
+"""`ctrbench check TABLE ...`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctrbench.bench.gpus import Place, place
 from ctrbench.cli import options
 from ctrbench.cli.output import console
-from ctrbench.cli.telling import clock
-from ctrbench.report.grid import count
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ctrbench.bench.estimate import Estimate
     from ctrbench.bench.plan import PlannedRun
+    from ctrbench.cli.costs import Costed
+    from ctrbench.cli.jobs import Jobs
+    from ctrbench.data.store import PreparedDataset
 
-HELP = "Validate every setting, and print a table's runs and what they would cost. Trains nothing."
-NUMBERS = ("rows", "epochs", "steps", "params", "trained", "FLOPs", "weights", "time", "download")
+HELP = "Validate every setting, and print the runs of tables and what they would cost. Trains and fetches nothing."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The same options as `run`."""
-    options.add_table(parser)
+    """The same options as `run`, and the GPU that costs are for."""
+    options.add_tables(parser)
     options.add_plan(parser)
+    parser.add_argument(
+        "--gpu",
+        metavar="NAME",
+        help="estimate GPU-hours on a named GPU, or several: A100, V100x8 (default: the profile's, else this machine)",
+    )
+    parser.set_defaults(stand_in=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line per run, and the totals of those that are left."""
-    job = options.job(args, args.table)
-    from ctrbench.bench.estimate import estimate
+    """One line per run, each run once, and the totals of those that are left."""
+    from ctrbench.backbones.known import architecture_suffices
+    from ctrbench.cli.costs import footnotes, grid, heading, total
+    from ctrbench.cli.jobs import jobs
 
-    done = _done(job, args.results)
-    estimates = [estimate(planned, job.data) for planned in job.plan.runs]
-    rows = [job.data.count("train", r.spec.domains, r.spec.limit) for r in job.plan.runs]
-    _print(_grid(job, rows, estimates, done))
-    _print(_total(job.plan.runs, estimates, done))
-    return 0
-
-
-def _done(job: options.Job, results: Path) -> list[bool]:
-    from ctrbench.bench.records import complete
-    from ctrbench.bench.run import stored
-
-    found = stored(job.plan, results)
-    return [complete(record, run.targets) for record, run in zip(found, job.plan.runs, strict=True)]
+    asked = place(args.gpu) if args.gpu else None
+    with architecture_suffices():
+        found = jobs(args)
+    where = asked or _of_profile(found)
+    costs = _costs(found, args.results)
+    if costs:
+        _print(grid(heading(found.jobs, len(costs)), costs, where, several=found.several))
+        _print(total(costs, where))
+        for note in footnotes(found.jobs, costs, where):
+            _print(note)
+    return found.tell(quiet=args.quiet)
 
 
-def _grid(job: options.Job, rows: Sequence[int], estimates: Sequence[Estimate], done: Sequence[bool]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
-    plan = job.plan
-    runs = "1 run" if len(plan.runs) == 1 else f"{len(plan.runs)} runs"
-    heading = f"{job.table.name} on {plan.dataset.name}, profile {plan.profile}: {runs}"
-    grid = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("model", "domains", "seed"):
-        grid.add_column(name)
-    for name in NUMBERS:
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("state")
-    for run, height, guess, finished in zip(plan.runs, rows, estimates, done, strict=True):
-        spec = run.spec
-        state = "done" if finished else "to do"
-        numbers = _numbers(run, height, guess)
-        grid.add_row(spec.model, "\n".join(spec.domains), str(spec.seed), *numbers, state)
-    return grid
+def _of_profile(found: Jobs) -> Place | None:
+    """The GPU that the tables' profile is meant for."""
+    named = (job.table.profile(job.plan.profile).gpu for job in found.jobs)
+    return next((place(name) for name in named if name is not None), None)
 
 
-def _numbers(run: PlannedRun, rows: int, guess: Estimate) -> list[str]:
-    epochs = run.spec.train.get("epochs")
+def _costs(found: Jobs, results: Path) -> list[Costed]:
+    from ctrbench.bench.run import lacking, shared
+    from ctrbench.cli.costs import Costed
+
+    left = {run.spec.id for run, _ in lacking(found.work, results)}
+    users: dict[str, list[str]] = {}
+    for job in found.jobs:
+        for id in dict.fromkeys(run.spec.id for run in job.plan.runs):
+            users.setdefault(id, []).append(job.table.name)
+    known: dict[str, Estimate] = {}
     return [
-        f"{rows:,}",
-        "?" if epochs is None else str(epochs),
-        _known(guess.steps, lambda steps: f"{steps:,}"),
-        _known(guess.parameters, count),
-        _known(guess.parameters_trained, count),
-        _known(guess.flops, lambda flops: f"{flops:.1e}"),
-        _known(guess.memory_bytes, size),
-        _known(guess.seconds, clock),
-        _known(guess.download_bytes, lambda amount: size(amount) if amount else "-"),
+        Costed(
+            run,
+            data.count("train", run.spec.domains, run.spec.limit),
+            _estimate(run, data, known),
+            done=run.spec.id not in left,
+            tables=tuple(users[run.spec.id]),
+        )
+        for run, data in shared(found.work)
     ]
 
 
-def _total(runs: Sequence[PlannedRun], estimates: Sequence[Estimate], done: Sequence[bool]) -> str:
-    """What is left to spend. Runs of one model share a download, and runs follow each other in memory."""
-    left = [(run, guess) for run, guess, finished in zip(runs, estimates, done, strict=True) if not finished]
-    if not left:
-        return "Nothing is left to do: every run is done."
-    guesses = [guess for _, guess in left]
-    downloads = {run.spec.model: guess.download_bytes for run, guess in left}
-    return (
-        f"To do: {len(left)} of {len(runs)} runs; "
-        f"steps {_sum([g.steps for g in guesses], lambda steps: f'{steps:,}')}, "
-        f"FLOPs {_sum([g.flops for g in guesses], lambda flops: f'{flops:.1e}')}, "
-        f"time {_sum([g.seconds for g in guesses], clock)}, "
-        f"weights {_largest([g.memory_bytes for g in guesses])}, "
-        f"download {_sum(list(downloads.values()), size)}. All of it is estimated, without early stopping; "
-        "weights are with gradients and optimizer, and activations need memory beside them."
-    )
+def _estimate(run: PlannedRun, data: PreparedDataset, known: dict[str, Estimate]) -> Estimate:
+    """Seeds cost alike."""
+    from ctrbench.bench.estimate import estimate
 
-
-def _known(value: Any, show: Any) -> str:
-    return "?" if value is None else str(show(value))
-
-
-def _sum(values: Sequence[Any], show: Any) -> str:
-    """The sum of what is known, and a mark where something is not."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "unknown"
-    return str(show(sum(known))) + (" or more" if len(known) < len(values) else "")
-
-
-def _largest(values: Sequence[Any]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return "unknown"
-    return f"{size(max(known))}{' or more' if len(known) < len(values) else ''}"
-
-
-def size(amount: float) -> str:
-    """Bytes in the unit that fits: 1.5 GiB."""
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
+    base = run.spec.base
+    same = {"seed": 0, "base": base and base.model_copy(update={"seed": 0})}
+    key = run.spec.model_copy(update=same).id
+    if key not in known:
+        known[key] = estimate(run, data)
+    return known[key]
 
 
 def _print(what: RenderableType) -> None:
-    """To the terminal's width where there is one, else wide enough for a whole line."""
-    console(width=None if sys.stdout.isatty() else 140, highlight=False).print(what, soft_wrap=isinstance(what, str))
+    """To the terminal's width where there is one, else wide enough for whole lines."""
+    console(width=None if sys.stdout.isatty() else 240, highlight=False).print(what, soft_wrap=isinstance(what, str))

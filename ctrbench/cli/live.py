@@ -104,7 +104,7 @@ class Panel:
 
         seconds = time.monotonic() - self.state.started
         self.state.on_run(event)
-        if event.state in ("done", "failed"):
+        if event.state not in ("cached", "started"):
             style = "red" if event.state == "failed" else "dim"
             self.console.print(Text(f"{title(event)}: {outcome(event, seconds)}", style=style))
 

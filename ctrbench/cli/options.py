@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctrbench import registry
+from ctrbench.bench.rows import check_rows
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
 from ctrbench.cli.arguments import one_of, positive, seeds, words
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, as_mapping
 from ctrbench.cli.stages import telling
 from ctrbench.errors import ConfigError
+from ctrbench.report.export import FIGURES, NAME, TABLES, named
+from ctrbench.report.measures import AUC, METRIC_KINDS, METRICS
 from ctrbench.report.render import FORMATS
 
 if TYPE_CHECKING:
@@ -33,6 +36,16 @@ class Job:
 def add_table(parser: argparse.ArgumentParser) -> None:
     """The positional TABLE."""
     parser.add_argument("table", metavar="TABLE", help="a table's name (see `ctrbench list tables`), or a .toml file")
+
+
+def add_tables(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
+    """The positional TABLE, one or more."""
+    parser.add_argument(
+        "tables",
+        metavar="TABLE",
+        nargs=nargs,
+        help="a table's name (see `ctrbench list tables`), a .toml file, or `all`; several share their runs",
+    )
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -74,36 +87,83 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_claims(parser: argparse.ArgumentParser) -> None:
+    """Whether the paper's claims are tested."""
+    parser.add_argument(
+        "--claims", action="store_true", help="also test what the paper says of the table, here and on its own numbers"
+    )
+
+
+def add_trackers(parser: argparse.ArgumentParser) -> None:
+    """Where else runs are kept."""
+    parser.add_argument(
+        "--tracker",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also tell every run to tensorboard or mlflow, in files under --results/trackers; may be repeated",
+    )
+
+
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """How the table is printed."""
+    """How the table is printed, and files that it goes to, too."""
     parser.add_argument(
         "--format",
         type=one_of(FORMATS),
         default="table",
         metavar="F",
-        help="table (default), md, csv or json",
+        help=f"{', '.join(FORMATS)} (default: table)",
+    )
+    parser.add_argument(
+        "--save",
+        action="append",
+        default=[],
+        type=named,
+        metavar="FILE",
+        help=f"also write the table ({', '.join(TABLES)}) or its figure ({', '.join(FIGURES)}); may be repeated; "
+        f"{NAME} in it stands for the table's name",
+    )
+    parser.add_argument("--figure", metavar="NAME", help="which figure to save, where a table has several")
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Which metric is shown."""
+    parser.add_argument(
+        "--metric",
+        type=one_of(METRICS),
+        default=AUC.name,
+        metavar="M",
+        help=f"{', '.join(METRICS)} (default: auc), from the stored predictions; all: the AUC, and every metric in "
+        "what is exported",
     )
 
 
 def job(args: argparse.Namespace, table: str) -> Job:
     """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
-    for place in (args.results, *args.results.parents):
-        if place.is_file():
-            which = "" if place == args.results else f": {place}"
-            raise ConfigError(f"--results {args.results}{which} is a file; name a folder")
-    spec = TableSpec.find(table)
-    overrides = parse_overrides(args.overrides)
-    for model in args.models or spec.models:
-        registry.find("models", spec.model_of(model))
-    profile = spec.profile(args.profile)
-    name = args.dataset or profile.dataset
-    if name is None:
-        raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
-    from ctrbench.data.resolve import open_dataset
+    check_results(args.results)
+    return plan_table(args, TableSpec.find(table), {})
 
-    with telling(quiet=args.quiet) as tell:
-        wanted = {**spec.options, **profile.options, **as_mapping(args.options)}
-        data = open_dataset(name, options=wanted, progress=tell)
+
+def check_results(results: Path) -> None:
+    """Raise `ConfigError` where a file stands in the way of the results folder."""
+    for place in (results, *results.parents):
+        if place.is_file():
+            which = "" if place == results else f": {place}"
+            raise ConfigError(f"--results {results}{which} is a file; name a folder")
+
+
+Opened = dict[str, "PreparedDataset"]
+"""Datasets that are open, by what was asked for."""
+
+
+def plan_table(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> Job:
+    """One table's data, from `opened` where another table asked for the same, and its plan."""
+    metric = getattr(args, "metric", AUC.name)  # of the verbs that show tables
+    if metric != AUC.name and spec.kind not in METRIC_KINDS:
+        raise ConfigError(f"--metric is for tables of kind {' and '.join(METRIC_KINDS)}; {spec.name} is {spec.kind}")
+    overrides = parse_overrides(args.overrides)
+    check_rows(spec, args.profile, args.models)
+    data = _data(args, spec, opened)
     from ctrbench.bench.plan import plan
 
     planned = plan(
@@ -118,3 +178,20 @@ def job(args: argparse.Namespace, table: str) -> Job:
         overrides=overrides,
     )
     return Job(spec, data, planned)
+
+
+def _data(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> PreparedDataset:
+    profile = spec.profile(args.profile)
+    name = args.dataset or profile.dataset
+    if name is None:
+        raise ConfigError(f"profile {args.profile!r} of {spec.name} names no dataset; give --dataset NAME_OR_DIR")
+    wanted = {**spec.options, **profile.options, **as_mapping(args.options)}
+    key = json.dumps([str(name), wanted], sort_keys=True, default=str)
+    if key not in opened:
+        from ctrbench.data import resolve, stand_in
+
+        # Nobody trains on a stand-in: `check` alone may take one.
+        open_dataset = stand_in.open_or_stand_in if getattr(args, "stand_in", False) else resolve.open_dataset
+        with telling(quiet=args.quiet) as tell:
+            opened[key] = open_dataset(name, options=wanted, progress=tell)
+    return opened[key]

@@ -1,4 +1,4 @@
-"""`ctrbench show TABLE`."""
+"""`ctrbench show TABLE ...`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import argparse
 
 from ctrbench.cli import options
 
-HELP = "Print what there is of a table, '-' where a run is missing. Trains nothing."
+HELP = "Print what there is of tables, '-' where a run is missing. Trains nothing."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The same options as `run`: they say which runs are meant."""
-    options.add_table(parser)
+    options.add_tables(parser)
     options.add_plan(parser)
     options.add_format(parser)
+    options.add_claims(parser)
+    options.add_metric(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0, whatever there is."""
-    job = options.job(args, args.table)
+    """Exit code 0, whatever there is; 2 where one of several tables does not fit."""
     from ctrbench.bench.run import stored
-    from ctrbench.cli.output import print_table
-    from ctrbench.report.findings import Findings
-    from ctrbench.report.tables import build
+    from ctrbench.cli.jobs import jobs
+    from ctrbench.cli.output import check_format
+    from ctrbench.cli.run import show
 
-    print_table(build(Findings(job.plan, stored(job.plan, args.results), args.results, job.data)), args.format)
-    return 0
+    found = jobs(args)
+    check_format(args.format, several=found.several)
+    found.check_exports(args)
+    return show(found, args, lambda job: stored(job.plan, args.results))

@@ -32,7 +32,7 @@ class State:
         """Count the event; a start makes its run the current one."""
         self.total = event.total
         self.cached += event.state == "cached"
-        self.done += event.state == "done"
+        self.done += event.state in ("done", "taken")
         self.failed += event.state == "failed"
         starts = event.state == "started"
         self.event = event if starts else None
@@ -59,9 +59,9 @@ class State:
 
 
 def title(event: RunEvent) -> str:
-    """`MODEL on DOMAIN, seed 0`."""
+    """`MODEL on DOMAIN, seed 0`; a row of a table that is a variant of a model goes by its own name."""
     spec = event.planned.spec
-    return f"{spec.model} on {'+'.join(spec.domains)}, seed {spec.seed}"
+    return f"{event.planned.row or spec.model} on {'+'.join(spec.domains)}, seed {spec.seed}"
 
 
 def describe(progress: Progress) -> str:
@@ -96,12 +96,15 @@ def clock(seconds: float) -> str:
 def outcome(event: RunEvent, seconds: float) -> str:
     """How a run ended: its test AUC by domain, or its error."""
     record = event.record
+    if event.state == "held":
+        return "another command is at it; the others go first, and its record is taken when it is there"
     if record is None or event.state == "failed":
         error = (record and record.error) or "unknown error"
         return f"failed: {' '.join(error.split())}"
     found = {domain: heads.get("own") for domain, heads in record.metrics.get("test", {}).items()}
     shown = [f"{d} {m.auc:.4f}" for d, m in found.items() if m is not None and m.auc is not None]
-    return f"done in {clock(seconds)}" + (f"; AUC {', '.join(shown)}" if shown else "")
+    how = "done by another command" if event.state == "taken" else f"done in {clock(seconds)}"
+    return how + (f"; AUC {', '.join(shown)}" if shown else "")
 
 
 def share(progress: Progress) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import argparse
 
 from ctrbench.bench.catalog import of_kind
 from ctrbench.cli import options
-from ctrbench.cli.run import run_table
+from ctrbench.cli.run import run as run_tables
 from ctrbench.errors import ConfigError
 
 HELP = "Score domains that no model was trained on. The runs are those of the main table on the same domains."
@@ -16,12 +16,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """As `run`, but for the table."""
     options.add_plan(parser)
     options.add_processes(parser)
+    options.add_trackers(parser)
     options.add_format(parser)
+    options.add_claims(parser)
+    options.add_metric(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train on the other domains what is missing, and print the zero-shot table."""
-    return run_table(args, _table())
+    args.tables = [_table()]
+    return run_tables(args)
 
 
 def _table() -> str:

@@ -101,11 +101,11 @@ def _over_time(data: PreparedDataset, rows: pl.LazyFrame) -> tuple[Period, pl.Da
     whole = every.join(span, on="domain").filter(within).select("domain", "start")
     counted = whole.join(found, on=["domain", "start"], how="left").with_columns(pl.col("rows").fill_null(0))
     return period, in_order(
-        data.domains, counted.with_columns(*_interval(pl.col("label_rate"), pl.col("rows"))), "start"
+        data.domains, counted.with_columns(*interval(pl.col("label_rate"), pl.col("rows"))), "start"
     )
 
 
-def _interval(rate: pl.Expr, rows: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+def interval(rate: pl.Expr, rows: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """Wilson's 95 % interval of a rate, which stays within 0 and 1 however few the rows."""
     weight = 1 + _SURE**2 / rows
     centre = (rate + _SURE**2 / (2 * rows)) / weight

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,7 +42,8 @@ class Prompt(BaseModel):
 
     `template` names columns in braces: any column of a row or of its item, `{domain_title}`, and `{history}`,
     which is `history_item` filled from each history item's columns, oldest first, joined by `history_join`.
-    A null or blank value becomes `missing`.
+    `{brand_index}` is a text column of items as a number: its place among all items' distinct values, from 0;
+    `{domain_index}` is the domain's. A null or blank value becomes `missing`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,28 @@ class Prompt(BaseModel):
     history_join: str = ", "
     history_empty: str = "nothing"
     missing: str = "unknown"
+
+
+class Counts(NamedTuple):
+    """How many there are of each, in a domain."""
+
+    users: int
+    items: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """What estimates of cost take where a dataset's files are not here. No model is ever trained on it.
+
+    dataset, options: an automatic source of rows that look alike, domain for domain; counts: those of the real data,
+    as published; origin: where they are published.
+    """
+
+    dataset: str
+    options: Mapping[str, Any]
+    counts: Mapping[str, Counts]
+    origin: str
 
 
 class DatasetSource(ABC):
@@ -72,6 +96,8 @@ class DatasetSource(ABC):
     """Synthetic data says nothing about real accuracy, and every report says so."""
     automatic: ClassVar[bool] = False
     """True where `download` needs nothing from the user, so that a table may prepare the dataset by itself."""
+    stand_in: ClassVar[StandIn | None] = None
+    """What `ctrbench check` counts in place of files that are not here; None where nothing is known of them."""
     domains_option: ClassVar[str | None] = None
     """The option that says which domains to download and to read; None where they come together."""
     by_hand: ClassVar[str] = "put the published files into the folder"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ctrbench.data.source import Prompt
 
 HISTORY = "history"
-_TITLE = "domain_title"
+INDEX = "_index"
+"""`{brand_index}` is the number of an item's brand, from 0, in the order of all items' brands."""
+_TITLE, _DOMAIN = "domain_title", "domain_index"
 _ANSWERS = {"label", TRUE_PROBABILITY}  # a prompt that tells what is to be predicted makes scores worthless
 
 
@@ -27,8 +29,8 @@ def check_prompt(
     A history is made of items, so `history_item` names their columns only. `name`: the prompt's, for the message.
     """
     whose = f"prompt '{name}'" if name else "the prompt"
-    of_items = _shown(items)
-    of_rows = of_items | _shown(rows) | {_TITLE} | ({HISTORY} & set(rows.collect_schema()))
+    of_items = _shown(items) | {f"{column}{INDEX}" for column in _numbered(items)}
+    of_rows = of_items | _shown(rows) | {_TITLE, _DOMAIN} | ({HISTORY} & set(rows.collect_schema()))
     for key, known in (("template", of_rows), ("history_item", of_items)):
         for _, placeholder in _parsed(getattr(prompt, key), f"the {key} of {whose}"):
             if placeholder is not None and placeholder not in known:
@@ -43,14 +45,24 @@ def has_history(prompt: Prompt) -> bool:
     return HISTORY in _placeholders(prompt.template)
 
 
+def with_indices(items: pl.DataFrame, prompt: Prompt) -> pl.DataFrame:
+    """`items` with the numbers (`INDEX`) that a prompt asks for, of all its text columns; null stays null."""
+    names = _placeholders(prompt.template) + _placeholders(prompt.history_item)
+    wanted = [column for column in _numbered(items) if f"{column}{INDEX}" in names]
+    return items.with_columns((pl.col(name).rank("dense") - 1).alias(f"{name}{INDEX}") for name in wanted)
+
+
 def render(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt, titles: Mapping[str, str]) -> pl.Series:
     """One line of text per row, in order.
 
-    `titles` maps a domain to its name in prompts. Raises `ConfigError` where `check_prompt` does.
+    `titles` maps a domain, in their order, to its name in prompts. Raises `ConfigError` where `check_prompt` does.
     """
     check_prompt(prompt, rows, items)
     names = _placeholders(prompt.template)
-    table = rows.with_columns(pl.col("domain").replace(titles).alias(_TITLE))
+    items = with_indices(items, prompt)
+    places = {domain: str(place) for place, domain in enumerate(titles)}
+    domain = pl.col("domain")
+    table = rows.with_columns(domain.replace(titles).alias(_TITLE), domain.replace(places).alias(_DOMAIN))
     if HISTORY in names:
         table = table.with_columns(_history(rows, items, prompt).alias(HISTORY))
     wanted = [name for name in names if name not in table.columns]
@@ -81,7 +93,9 @@ def _fill(template: str, schema: pl.Schema, missing: str) -> pl.Expr:
         if name is not None:
             value = pl.col(name).fill_nan(None) if schema[name].is_float() else pl.col(name)
             text = value.cast(pl.String)  # a float in as few digits as tell it from others of its own precision
-            parts.append(pl.when(text.str.strip_chars() == "").then(None).otherwise(text).fill_null(missing))
+            if name != HISTORY:  # which is blank where `history_empty` is
+                text = pl.when(text.str.strip_chars() == "").then(None).otherwise(text).fill_null(missing)
+            parts.append(text)
     return pl.concat_str(parts).alias("_text")
 
 
@@ -104,6 +118,12 @@ def _parsed(template: str, where: str) -> list[tuple[str, str | None]]:
                 " and let the dataset have a column of formatted values"
             )
     return [(literal, name) for literal, name, _, _ in pieces]
+
+
+def _numbered(items: pl.DataFrame) -> list[str]:
+    """Columns of text that have no number yet."""
+    texts = [name for name, kind in items.schema.items() if kind == pl.String]
+    return [name for name in texts if f"{name}{INDEX}" not in items.columns]
 
 
 def _shown(frame: pl.DataFrame | pl.LazyFrame) -> set[str]:

@@ -18,7 +18,7 @@ from ctrbench.errors import ConfigError
 from ctrbench.features.array_store import Chunk, stored
 from ctrbench.features.encode import Encoded, Encoder
 from ctrbench.features.featurizer import FeatureInfo, Slices
-from ctrbench.features.prompt import check_prompt, has_history
+from ctrbench.features.prompt import check_prompt, has_history, with_indices
 from ctrbench.features.ragged import Ragged
 from ctrbench.registry import suggest
 
@@ -93,7 +93,8 @@ class TextFeaturizer:
 
     def _chunks(self, slices: Slices, items: pl.DataFrame) -> Iterator[Chunk]:
         """What the rows become, and nothing first, which stands for no rows."""
-        encoder = Encoder(self.tokenizer, self._prompt(), self.titles, items, self.max_length)
+        numbered = with_indices(items, self._prompt())  # once, not for every slice
+        encoder = Encoder(self.tokenizer, self._prompt(), self.titles, numbered, self.max_length)
         yield self._chunk(Encoded(np.empty(0, np.int32), np.empty(0, np.int64), 0, 0))
         for rows in slices():
             yield from map(self._chunk, map(encoder, rows.iter_slices(_CHUNK)))

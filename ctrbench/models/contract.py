@@ -44,6 +44,8 @@ class CTRModel(nn.Module, ABC):
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     """The paper's training settings, as differences from `TrainConfig`."""
     has_general_head: ClassVar[bool] = False
+    adds_domains: ClassVar[bool] = True
+    """False for a jointly trained model without a network per domain, to which no domain can be added."""
     needs_history: ClassVar[bool] = False
     """Whether the model has no meaning on a dataset without a history field (and the id field `item` that it holds)."""
 
@@ -101,6 +103,14 @@ class CTRModel(nn.Module, ABC):
             return torch.stack(every).mean(0).logit(eps=1e-12).float()
         self._require(head)
         return own(batch.as_domain(head))
+
+    def representations(self, batch: Batch) -> Mapping[str, Tensor]:
+        """(B, d) by name: what the model makes of each row on the way to its own head's logit, for maps of domains.
+
+        None by default. A tower's last hidden layer is called `tower`; a language model's hidden states, as means over
+        a row's real tokens, `h_0`, `h_1`, ... Called in eval mode; like a logit, it depends on the row alone.
+        """
+        return {}
 
     def fixed_states(self, batch: Batch) -> dict[str, Tensor]:
         """(B, T, ...) by name: what frozen parts make of each row's tokens, aligned with them; T is the padded length.

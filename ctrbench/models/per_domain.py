@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import torch
@@ -75,6 +75,10 @@ class PerDomain(nn.Module):
         outputs = torch.cat([call(self[name], rows) for name, rows in groups])
         order = torch.cat([rows for _, rows in groups])
         return torch.empty_like(outputs).index_copy(0, order, outputs)
+
+    def hidden(self, batch: Batch, x: Tensor) -> Tensor:
+        """What each row of x (B, ...) is before its own domain's last layer; the networks are `nn.Sequential`."""
+        return self.route(batch, lambda network, rows: cast("nn.Sequential", network)[:-1](x[rows]))
 
 
 def _key(domain: str) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ctrbench.bench.plan import Plan
+from ctrbench.report.origins import origins
 from ctrbench.report.scores import Scores
 
 
 def caption(scores: Scores) -> list[str]:
     """One statement a line: data, profile, rows, seeds, and what the runs themselves note."""
     plan = scores.plan
-    lines = [_dataset(plan), *_preparation(plan), _profile(plan), _training(plan), *_rows(scores)]
+    lines = [_dataset(plan), *_preparation(plan), *_absent(plan), _profile(plan), *_training(plan), *_rows(scores)]
+    lines += origins(scores)
     if plan.limit is not None:
         lines.append(f"Only the latest {plan.limit:,} rows per domain and split (--limit {plan.limit}).")
     lines += sorted({_sentence(note) for record in scores.records.values() for note in record.notes})
-    return [*lines, *plan.table.notes]
+    return [*lines, *(model.note for model in plan.models if model.note), *plan.table.notes]
 
 
 def facts(plan: Plan) -> dict[str, Any]:
@@ -53,21 +55,31 @@ def _preparation(plan: Plan) -> list[str]:
     return lines
 
 
+def _absent(plan: Plan) -> list[str]:
+    """The columns that the table should have, and this data has no rows for."""
+    absent = [domain for domain in plan.table.domains if domain not in plan.titles]
+    return [f"This dataset has no domain {', '.join(absent)}; the columns are of its own."] if absent else []
+
+
 def _profile(plan: Plan) -> str:
     note = plan.table.profile(plan.profile).note
     return f"Profile {plan.profile}. {note}".strip()
 
 
-def _training(plan: Plan) -> str:
+def _training(plan: Plan) -> list[str]:
+    if not plan.models:
+        return []
     seeds = ", ".join(str(seed) for seed in plan.seeds)
     many = len(plan.seeds) > 1
     over = f"seeds {seeds} (mean ± standard deviation)" if many else f"seed {seeds}"
-    return f"Trained on {', '.join(plan.domains)}; {over}."
+    then = f", then extended to {', '.join(plan.targets)}" if plan.table.kind == "new_domain" else ""
+    return [f"{'Joint models trained' if then else 'Trained'} on {', '.join(plan.domains)}{then}; {over}."]
 
 
 def _rows(scores: Scores) -> list[str]:
     plan = scores.plan
-    found = {domain: scores.test_counts(domain) for domain in (*plan.domains, *plan.targets)}
+    shown = plan.targets if plan.table.kind == "new_domain" else (*plan.domains, *plan.targets)
+    found = {domain: scores.test_counts(domain) for domain in shown}
     tested = ", ".join(
         f"{domain} {counts.rows:,} ({counts.positives:,} positive)"
         for domain, counts in found.items()
@@ -80,9 +92,12 @@ def _rows(scores: Scores) -> list[str]:
 
 
 def _trained_rows(scores: Scores) -> int | None:
-    """Training rows over all domains: from a joint run, or the sum of one model's single-domain runs."""
+    """Training rows over all domains, or all new ones: from a joint run, or the sum of one model's smaller runs."""
+    new = set(scores.plan.targets) if scores.plan.table.kind == "new_domain" else set(scores.plan.domains)
     for model in scores.plan.models:
-        found = [scores.record(run) for run in scores.plan.runs_of(model.name, scores.plan.seeds[0])]
+        runs = scores.plan.runs_of(model.name, scores.plan.seeds[0])
+        joint = [run for run in runs if set(run.spec.domains) == new]
+        found = [scores.record(run) for run in joint or [run for run in runs if set(run.spec.domains) <= new]]
         known = [record.rows.train for record in found if record is not None and record.rows.train]
         if known and len(known) == len(found):
             return sum(known)

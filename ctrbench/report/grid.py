@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ctrbench.bench.verdicts import Claimed
 
 Style = Literal["", "best", "second", "muted", "failed"]
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass
@@ -28,7 +32,10 @@ class Column:
     title: str
     group: str = ""
     ranked: bool = False
-    """Whether the highest value is the best one."""
+    """Whether its best value is to be marked."""
+    lower_is_better: bool = False
+    aside: bool = False
+    """Whether it is none of the paper's columns: cost, or what was published."""
 
 
 @dataclass
@@ -63,6 +70,10 @@ class Table:
     entries: list[Entry]
     caption: list[str]
     footnotes: list[str]
+    head: str = "Model"
+    """What the rows are."""
+    claims: list[Claimed] = field(default_factory=list)
+    """What became of the paper's claims, where that was asked for."""
 
 
 class Footnotes:
@@ -85,10 +96,25 @@ def rank(columns: Sequence[Column], rows: Iterable[Row]) -> None:
         if not column.ranked:
             continue
         cells = [row.cells[index] for row in ranked]
-        values = sorted({cell.value for cell in cells if cell.value is not None}, reverse=True)
+        values = sorted({cell.value for cell in cells if cell.value is not None}, reverse=not column.lower_is_better)
         for cell in cells:
             if cell.value is not None and cell.value in values[:2]:
                 cell.style = "best" if cell.value == values[0] else "second"
+
+
+def groups(columns: Sequence[Column]) -> list[tuple[str, list[int]]]:
+    """Neighbours of one group: its title, and the columns' places."""
+    found: list[tuple[str, list[int]]] = []
+    for place, column in enumerate(columns):
+        if not found or found[-1][0] != column.group:
+            found.append((column.group, []))
+        found[-1][1].append(place)
+    return found
+
+
+def raised(footnotes: Iterable[int]) -> str:
+    """Numbers of footnotes as superscript signs."""
+    return "˒".join(str(number).translate(_RAISED) for number in footnotes)
 
 
 def count(number: float | None) -> str:

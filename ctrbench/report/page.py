@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ctrbench._version import __version__
@@ -82,7 +82,7 @@ class Page:
 
 def render(page: Page) -> str:
     """The page as HTML; every text is escaped."""
-    return _environment().get_template("page.html.jinja").render(page=page, version=__version__)
+    return environment().get_template("page.html.jinja").render(page=page)
 
 
 def write(page: Page, file: Path) -> None:
@@ -112,18 +112,19 @@ def _is_page(file: Path) -> bool:
         return _MARK.encode() in stream.read(1000)
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ctrbench.report"),
+def environment(*more: str) -> Environment:
+    """Templates of pages, and of the packages `more`; every text that they show is escaped."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in ("ctrbench.report", *more)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["numeric"] = lambda value: not isinstance(value, str)
-    environment.tests["prose"] = lambda text: len(text) > _PROSE
-    environment.globals["mark"] = Markup(_MARK)
-    return environment
+    made.tests["numeric"] = lambda value: not isinstance(value, str)
+    made.tests["prose"] = lambda text: len(text) > _PROSE
+    made.globals.update(mark=Markup(_MARK), version=__version__)
+    return made
 
 
 def _column(values: Sequence[Cell]) -> list[str]:

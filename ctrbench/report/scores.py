@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean, stdev
 
 from ctrbench.bench.plan import ModelFacts, Plan, PlannedRun
 from ctrbench.bench.records import Metrics, Record, Target
 from ctrbench.errors import DataError
+
+Read = Callable[[PlannedRun, Target], float | None]
+"""A number of one scored target; None where it is not defined, `DataError` where it cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Score:
     wanted: int = 0
     """How many seeds there should be."""
     faults: tuple[str, ...] = ()
-    """One sentence for each failed run."""
+    """One sentence for each failed run, or result that cannot be read."""
     undefined: int = 0
     """How many seeds were scored without a result: an AUC needs rows of both classes."""
 
@@ -48,8 +52,8 @@ class Scores:
 
     def __init__(self, plan: Plan, records: Iterable[Record | None]) -> None:
         self.plan = plan
-        self.records = {record.id: record for record in records if record is not None}
-        self._check_test_rows()
+        found = {record.id: record for record in records if record is not None}
+        self.records = {record.id: record for record in comparable(found.values())}
 
     def record(self, run: PlannedRun) -> Record | None:
         """A run's record, failed or not."""
@@ -64,13 +68,28 @@ class Scores:
         record = self.record(run)
         return record.metric(target) if record is not None else None
 
-    def own(self, model: ModelFacts, domain: str) -> Score:
-        """A trained domain's test AUC through its own head."""
+    def auc(self, run: PlannedRun, target: Target) -> float | None:
+        """A target's AUC, None where it was not scored, or has none."""
+        metrics = self.metric(run, target)
+        return metrics.auc if metrics is not None else None
+
+    def own(self, model: ModelFacts, domain: str, read: Read | None = None) -> Score:
+        """A trained domain's test AUC through its own head, or what `read` has of it."""
         runs = [self.run(model, seed, domain) for seed in self.plan.seeds]
-        found = [self.metric(run, Target("test", domain, "own")) for run in runs]
-        scored = [metrics.auc for metrics in found if metrics is not None]
-        known = tuple(auc for auc in scored if auc is not None)
-        return Score(known, len(runs), tuple(self.faults(runs)), undefined=len(scored) - len(known))
+        return self.score(runs, Target("test", domain, "own"), read)
+
+    def score(self, runs: Sequence[PlannedRun], target: Target, read: Read | None = None) -> Score:
+        """One number over runs that differ in their seed: the AUC of a target, or what `read` has of it."""
+        faults, values = list(self.faults(runs)), list[float | None]()
+        for run in runs:
+            if self.metric(run, target) is None:
+                continue
+            try:
+                values.append((read or self.auc)(run, target))
+            except DataError as error:
+                faults.append(str(error))
+        known = tuple(value for value in values if value is not None)
+        return Score(known, len(runs), tuple(faults), undefined=len(values) - len(known))
 
     def faults(self, runs: Iterable[PlannedRun]) -> Iterator[str]:
         """One sentence for each failed run."""
@@ -98,17 +117,30 @@ class Scores:
         counts = self.test_counts(domain)
         return counts.rows if counts is not None else None
 
-    def _check_test_rows(self) -> None:
-        """Raise `DataError` when two runs were scored on different test rows of a domain."""
-        hashes: dict[str, tuple[str, Record]] = {}
-        for record in self.records.values():
-            for domain, found in record.rows.test_hash.items():
-                first, other = hashes.setdefault(domain, (found, record))
-                if found != first:
-                    raise DataError(
-                        f"the test rows of {domain!r} differ between {_name(other)} and {_name(record)}, so "
-                        "they cannot be compared; delete one of them, or choose another --results folder"
-                    )
+
+def comparable(records: Iterable[Record]) -> list[Record]:
+    """The records, of which those that were scored on other test rows than most are failed ones.
+
+    Where two are as many, the earlier records count.
+    """
+    found = list(records)
+    votes: dict[str, Counter[str]] = {}
+    for record in found:
+        for domain, test_hash in record.rows.test_hash.items():
+            votes.setdefault(domain, Counter())[test_hash] += 1
+    usual = {domain: counted.most_common(1)[0][0] for domain, counted in votes.items()}
+    return [_of_same_rows(record, usual) for record in found]
+
+
+def _of_same_rows(record: Record, usual: Mapping[str, str]) -> Record:
+    odd = [domain for domain, test_hash in record.rows.test_hash.items() if test_hash != usual[domain]]
+    if not odd:
+        return record
+    error = (
+        f"its test rows of {' and '.join(odd)} are not those of the other runs, so it cannot be compared; "
+        f"`ctrbench results rm {record.id}`, and run it again"
+    )
+    return record.model_copy(update={"status": "failed", "error": error, "metrics": {}})
 
 
 @dataclass(frozen=True)
@@ -119,13 +151,23 @@ class RowCost:
     parameters_trained: float | None = None
     train_seconds: float | None = None
     rows_per_s: float | None = None
+    score_us_per_row: float | None = None
+    """Mean of the runs."""
+    peak_memory_mb: float | None = None
+    """Of the run that needs most."""
+    energy_wh: float | None = None
 
 
 def row_cost(scores: Scores, model: ModelFacts) -> RowCost:
     """A row's cost, over the seeds whose runs are all done."""
+    return cost_of(scores, [scores.plan.runs_of(model.name, seed) for seed in scores.plan.seeds])
+
+
+def cost_of(scores: Scores, runs: Iterable[Sequence[PlannedRun]]) -> RowCost:
+    """The cost of each seed's runs together, over the seeds whose runs are all done."""
     per_seed = []
-    for seed in scores.plan.seeds:
-        found = [scores.record(run) for run in scores.plan.runs_of(model.name, seed)]
+    for of_seed in runs:
+        found = [scores.record(run) for run in of_seed]
         done = [record for record in found if record is not None and record.status == "done"]
         if done and len(done) == len(found):
             per_seed.append(_sum(done))
@@ -143,6 +185,9 @@ def _sum(records: Sequence[Record]) -> RowCost:
         parameters_trained=_total([cost.parameters_trained for cost in costs]),
         train_seconds=seconds,
         rows_per_s=rows / seconds if rows is not None and seconds else None,
+        score_us_per_row=_mean([cost.score_us_per_row for cost in costs]),
+        peak_memory_mb=max((cost.peak_memory_mb for cost in costs if cost.peak_memory_mb is not None), default=None),
+        energy_wh=_total([cost.energy_wh for cost in costs]),
     )
 
 
@@ -159,7 +204,3 @@ def _total(values: Sequence[float | None]) -> float | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
-
-
-def _name(record: Record) -> str:
-    return f"{record.spec.model} (run {record.id})"

@@ -8,6 +8,7 @@ from ctrbench.testing.isolation import IsolationPromises
 from ctrbench.testing.learning import LearningPromises
 from ctrbench.testing.places import PlacePromises
 from ctrbench.testing.rows import RowPromises
+from ctrbench.testing.spaces import SpacePromises
 from ctrbench.testing.states import StatePromises
 
 
@@ -16,6 +17,7 @@ class ModelTests(
     LearningPromises,
     IsolationPromises,
     HeadPromises,
+    SpacePromises,
     DomainPromises,
     StatePromises,
     PlacePromises,

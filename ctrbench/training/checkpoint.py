@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ctrbench.errors import OutputError
+from ctrbench.errors import Damaged
 from ctrbench.files import atomic
 
 
@@ -34,7 +34,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             state = json.loads((file.metadata() or {})["state"])
             return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise OutputError(f"cannot read {path}: {error}; delete the folder {path.parent} to run this again") from error
+        raise Damaged(f"cannot read {path}: {error}; delete the folder {path.parent} to run this again") from error
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ def load_trained(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     expected, given = set(trained_state(model)), set(tensors)
     if expected != given:
         odd = min(expected ^ given)
-        raise OutputError(f"stored weights do not fit the model: '{odd}' is on one side only; delete the run")
+        raise Damaged(f"stored weights do not fit the model: '{odd}' is on one side only; delete the run")
     model.load_state_dict(dict(tensors), strict=False)
 
 

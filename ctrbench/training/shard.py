@@ -18,7 +18,12 @@ _log = logging.getLogger(__name__)
 
 
 def place(model: CTRModel, team: Team) -> None:
-    """Bring `model` to the team's device, with the main process's weights; shard it where Accelerate says FSDP."""
+    """Bring `model` to the team's device, with the main process's weights; shard it where Accelerate says FSDP.
+
+    A model that is sharded already stays as it is.
+    """
+    if is_sharded(model):
+        return
     parts = model.shardable() if team.count > 1 and launched.wants_sharding() else []
     with team.together(), room_for(model, team.device):
         for part in parts:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ctrbench.api import BackboneFiles
+from ctrbench.api import BackboneFiles, byte_tokenizer
 
 _SIZES = {
     "hidden_size": 32,
@@ -25,7 +25,7 @@ def resolve(name: str) -> BackboneFiles:
 
 def _build(name: str) -> tuple[Any, Any]:
     """The same weights each time, whatever the state of the global random generator."""
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return _MODELS[name](len(tokenizer)), tokenizer
@@ -62,18 +62,3 @@ def _llama(tokens: int) -> Any:
 
 
 _MODELS = {"tiny-bert": _bert, "tiny-deberta": _deberta, "tiny-llama": _llama}
-
-
-def _byte_tokenizer() -> Any:
-    """One token per byte, so that any text has tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate(["[PAD]", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", padding_side="right", truncation_side="left"
-    )

@@ -22,6 +22,7 @@ from ctrbench.api import (
     Problems,
     Prompt,
     RemoteFile,
+    StandIn,
     clean_text,
     examples,
     is_range,
@@ -32,7 +33,7 @@ from ctrbench.api import (
     was_rewritten,
 )
 from ctrbench_plugins.datasets.amazon_files import META, Category, domain_of, find_categories
-from ctrbench_plugins.datasets.amazon_published import RELEASE_2018, TERMS, remote_files
+from ctrbench_plugins.datasets.amazon_published import PAPER_COUNTS, RELEASE_2018, TERMS, remote_files
 from ctrbench_plugins.datasets.amazon_read import products_of_reviews, read_meta, read_reviews
 
 _PROMPT_START = "{domain_title}: The user ID is user_{user_index}, who clicked {history} recently. "
@@ -92,6 +93,9 @@ class Amazon2018(DatasetSource):
         ),
     }
     domain_titles: ClassVar[Mapping[str, str]] = {"fashion": "Amazon Fashion"}
+    stand_in: ClassVar[StandIn | None] = StandIn(
+        "demo", {"shape": "paper", "scale": 4.0}, PAPER_COUNTS, "Table II of the Uni-CTR paper"
+    )
     domains_option: ClassVar[str | None] = "categories"
     terms: ClassVar[str] = TERMS
     citation: ClassVar[str] = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from ctrbench.api import DataError, RemoteFile
+from ctrbench.api import DataError, RemoteFile, StandIn
 from ctrbench_plugins.datasets.amazon2018 import Amazon2018
 from ctrbench_plugins.datasets.amazon_files import KEYS_2023, Category, domain_of
 from ctrbench_plugins.datasets.amazon_published import RELEASE_2023, remote_files
@@ -17,6 +17,7 @@ from ctrbench_plugins.datasets.amazon_published import RELEASE_2023, remote_file
 class Amazon2023(Amazon2018):
     """Reviews are interactions, products items, categories domains."""
 
+    stand_in: ClassVar[StandIn | None] = None
     citation: ClassVar[str] = (
         "Hou, Li, He, Yan, Chen, McAuley: Bridging Language and Items for Retrieval and Recommendation,"
         " arXiv:2403.03952, 2024"

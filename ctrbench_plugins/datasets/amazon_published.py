@@ -6,10 +6,10 @@ checksums; the servers state sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ctrbench.api import ConfigError, RemoteFile, suggest
+from ctrbench.api import ConfigError, Counts, RemoteFile, suggest
 
 TERMS = "the publishers state no licence and ask to be cited; ask them before you pass any of it on"
 _IN_BOTH = (
@@ -20,6 +20,16 @@ _IN_BOTH = (
     *("Pet_Supplies", "Software", "Sports_and_Outdoors", "Tools_and_Home_Improvement", "Toys_and_Games"),
     "Video_Games",
 )
+
+
+PAPER_COUNTS: Mapping[str, Counts] = {
+    "fashion": Counts(749_233, 186_189, 883_636),
+    "musical_instruments": Counts(903_060, 112_132, 1_512_530),
+    "gift_cards": Counts(128_873, 1_547, 147_194),
+    "digital_music": Counts(127_174, 66_010, 1_584_082),
+    "all_beauty": Counts(319_335, 32_486, 371_345),
+}
+"""Users, products and samples in Table II of the Uni-CTR paper."""
 
 
 class Release(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from ctrbench_plugins.datasets.amazon_published import PAPER_COUNTS
 
 
 @dataclass(frozen=True)
@@ -168,20 +169,12 @@ DOMAINS: tuple[DomainWords, ...] = (
     ),
 )
 
-PAPER_SIZES: Mapping[str, tuple[int, int]] = {
-    "fashion": (883_636, 186_189),
-    "musical_instruments": (1_512_530, 112_132),
-    "gift_cards": (147_194, 1_547),
-    "digital_music": (1_584_082, 66_010),
-    "all_beauty": (371_345, 32_486),
-}
-"""Samples and products in the paper's Table II."""
 PAPER_SCALE = 560
-"""The scale at which the shape `paper` has them."""
+"""The scale at which the shape `paper` has the samples and products of the paper's Table II."""
 
 PAPER_DOMAINS: tuple[DomainWords, ...] = tuple(
-    replace(words, rows=samples / PAPER_SCALE, rows_per_item=samples / products)
-    for words, (samples, products) in ((words, PAPER_SIZES[words.name]) for words in DOMAINS)
+    replace(words, rows=paper.rows / PAPER_SCALE, rows_per_item=paper.rows / paper.items)
+    for words, paper in ((words, PAPER_COUNTS[words.name]) for words in DOMAINS)
 )
 """The same domains with the paper's proportions."""
 

@@ -49,6 +49,13 @@ class MMOE(CTRModel):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits, each from its own domain's gate and tower."""
+        return self.towers(batch, self.mixed(batch))[:, 0]
+
+    def representations(self, batch: Batch) -> dict[str, Tensor]:
+        """`tower` (B, h): the last hidden layer of each row's own tower."""
+        return {"tower": self.towers.hidden(batch, self.mixed(batch))}
+
+    def mixed(self, batch: Batch) -> Tensor:
+        """f_d(x) (B, h) of each row's own domain."""
         x = self.embedding(batch).flatten(1)  # (B, F * d)
-        mixed = mixture(self.gates(batch, x), self.experts(x))  # (B, h), from (B, E) and (B, E, h)
-        return self.towers(batch, mixed)[:, 0]
+        return mixture(self.gates(batch, x), self.experts(x))  # from (B, E) and (B, E, h)

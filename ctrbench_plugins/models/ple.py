@@ -92,6 +92,14 @@ class PLE(CTRModel):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits, each from its own domain's experts, gates and tower."""
+        return self.towers(batch, self.mixed(batch))[:, 0]
+
+    def representations(self, batch: Batch) -> dict[str, Tensor]:
+        """`tower` (B, h): the last hidden layer of each row's own tower."""
+        return {"tower": self.towers.hidden(batch, self.mixed(batch))}
+
+    def mixed(self, batch: Batch) -> Tensor:
+        """g^d_N (B, h) of each row's own domain."""
         shared = self.embedding(batch).flatten(1)  # g^s_0 (B, F * d)
         present = tuple(name for name, _ in batch.groups)
         own: ByDomain = dict.fromkeys((*self.feeding, *present), shared)  # g^d_0
@@ -101,8 +109,7 @@ class PLE(CTRModel):
         experts = self.shared_experts[-1](shared)  # (B, S, h)
         last = cast("PerDomain", self.levels[-1])
         inputs = {last[name]: x for name, x in own.items()}
-        mixed = last.route(batch, lambda domain, rows: domain(inputs[domain][rows], experts[rows]))  # (B, h)
-        return self.towers(batch, mixed)[:, 0]
+        return last.route(batch, lambda domain, rows: domain(inputs[domain][rows], experts[rows]))
 
     def _extract(self, level: int, own: ByDomain, shared: Tensor, up: Sequence[str]) -> tuple[ByDomain, Tensor]:
         """g^d of the domains `up`, and g^s, one level up."""

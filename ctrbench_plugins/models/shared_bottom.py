@@ -34,5 +34,12 @@ class SharedBottom(CTRModel):
 
     def forward(self, batch: Batch) -> Tensor:
         """(B,) logits, each from its own domain's tower."""
-        x = self.embedding(batch).flatten(1)  # (B, F * d)
-        return self.towers(batch, self.bottom(x))[:, 0]
+        return self.towers(batch, self.shared(batch))[:, 0]
+
+    def representations(self, batch: Batch) -> dict[str, Tensor]:
+        """`tower` (B, h): the last hidden layer of each row's own tower."""
+        return {"tower": self.towers.hidden(batch, self.shared(batch))}
+
+    def shared(self, batch: Batch) -> Tensor:
+        """The bottom's output (B, h)."""
+        return self.bottom(self.embedding(batch).flatten(1))  # from (B, F * d)

@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema": 0}', r"has schema 0, and this ctrbench reads 1; choose another --results folder"),
+        ('{"schema": 0}', r"has schema 0, and this ctrbench reads 1; `ctrbench run` sets it aside"),
         ("{}", "has schema None"),
         ('{"schema": 2}', r"newer than this ctrbench writes \(1\); update ctrbench"),
         ('{"schema": 1, "id": "x"}', "is not a whole record"),

@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from ctrbench.bench import records
-from ctrbench.bench.run import run_table, stored
+from ctrbench.bench.records import RunFolder
+from ctrbench.bench.run import lacking, run_table, stored
 from ctrbench.errors import BackboneError, OutputError
 from tests.fakes import FakeData, failed_record, make_plan, make_record, register_models
 
@@ -98,3 +99,18 @@ def test_an_interruption_goes_through(plan, executed, tmp_path, monkeypatch):
 def test_what_is_stored_is_in_the_plans_order(plan, tmp_path):
     records.save(tmp_path, make_record(plan.runs[2], {}))
     assert [record is not None for record in stored(plan, tmp_path)] == [False, False, True, False, False]
+
+
+def test_a_run_that_lacks_what_a_table_needs_beside_scores_is_executed_again(executed, tmp_path, monkeypatch):
+    register_models(monkeypatch)
+    plan = make_plan("map")
+    for run in plan.runs:
+        records.save(tmp_path, make_record(run, {}))
+    run_table(plan, FakeData(), tmp_path)
+    assert executed == [run.spec.id for run in plan.runs]
+    executed.clear()
+    for run in plan.runs[:2]:
+        RunFolder.of(tmp_path, "fake", run.spec).representations.touch()
+    assert [run for run, _ in lacking([(plan, FakeData())], tmp_path)] == list(plan.runs[2:])
+    run_table(plan, FakeData(), tmp_path)
+    assert executed == [run.spec.id for run in plan.runs[2:]]

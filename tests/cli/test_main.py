@@ -55,10 +55,10 @@ def test_every_verb_has_help(verb, capsys):
         ("run table3 --seeds a,b", "--seeds: 'a,b' is neither seeds (0,1,2) nor how many (3)"),
         ("run table3 --set deepfm.x=1", "write MODEL.config.KEY=VALUE"),
         ("run table3 --profile small", "profile 'small' of table3 names no dataset; give --dataset"),
-        ("run table3 more", "there is one word too many: 'more'"),
         ("run", "the following arguments are required: TABLE"),
         ("list modles", "unknown value 'modles'. Did you mean 'models'?"),
         ("check none.toml", "there is no file none.toml"),
+        ("zero-shot more", "there is one word too many: 'more'"),
     ],
 )
 def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(command, message, capsys):

@@ -1,4 +1,10 @@
+import errno
 import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +14,7 @@ from ctrbench.bench.spec import TableSpec
 from ctrbench.cli import main
 from tests.fakes import FakeData, failed_record, make_record
 
+ROOT = Path(__file__).parents[2]
 THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
 
 
@@ -70,6 +77,25 @@ def test_show_trains_nothing_and_prints_what_there_is(capsys, tmp_path):
     assert status == {"deepfm": "done", "mmoe": "missing", "uni_ctr": "missing"}
 
 
+def test_metric_chooses_what_is_shown(capsys):
+    assert main(["run", *THREE, "--metric", "logloss", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert "logloss" in out
+    assert "RelaImpr" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table3", "--metric", "aucc"], "auc"),
+        (["table2", "--metric", "gauc"], "--metric is for tables of kind main and zero_shot; table2 is dataset"),
+    ],
+)
+def test_a_metric_that_is_none_or_does_not_fit_the_table_is_a_sentence(words, said, capsys):
+    assert main(["show", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_zero_shot_extends_the_runs_of_the_main_table(capsys, tmp_path):
     main(["run", "table3"])
     before = sorted(tmp_path.glob("results/*/*/*"))
@@ -109,18 +135,94 @@ def test_check_says_what_it_cannot_know(monkeypatch, capsys):
     assert "time unknown" in out
 
 
+def test_trackers_are_told_of_every_run_and_a_wrong_one_is_found_before_any(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    assert main(["run", *THREE, "--tracker", "tensorbord"]) == 2
+    assert "no such tracker" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
+    assert main(["run", *THREE]) == 0
+    assert main(["run", *THREE, "--tracker", "tensorboard"]) == 0
+    told = tmp_path / "results" / "trackers" / "tensorboard" / "fake"
+    assert sorted(path.parent.name for path in told.glob("*/*")) == ["deepfm"] * 3 + ["mmoe", "uni_ctr"]
+
+
 def test_check_finds_a_faulty_setting(capsys):
     assert main(["check", "table3", "--set", "deepfm.train.epochs=many"]) == 2
     assert "epochs in --set deepfm.train: input should be a valid integer" in capsys.readouterr().err
 
 
-def test_results_of_an_older_schema_are_one_sentence(capsys, tmp_path):
-    main(["run", "table3"])
+@pytest.mark.parametrize("text", ["", "{}", '{"schema": 1, "id"'])
+def test_a_spoilt_record_is_one_sentence_and_the_rest_of_the_table_shows(capsys, tmp_path, text):
+    main(["run", *THREE])
     capsys.readouterr()
-    file = next(tmp_path.glob("results/*/*/*/record.json"))
-    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 0}))
-    assert main(["run", "table3"]) == 2
+    next(tmp_path.glob("results/*/mmoe/*/record.json")).write_text(text)
+    assert main(["show", *THREE]) == 0
     out, err = capsys.readouterr()
-    assert out == ""
-    assert "has schema 0, and this ctrbench reads 1" in err
+    assert out.count("failed¹") == 3
+    assert out.count("0.6000") == 6
+    assert out.count("record.json") == 1
+    assert err == ""  # pytest takes what is logged
+    assert main(["run", *THREE]) == 0
+
+
+def test_a_spoilt_record_is_said_on_stderr_too(tmp_path):
+    main(["run", *THREE, "-q"])
+    file = next(tmp_path.glob("results/*/mmoe/*/record.json"))
+    file.write_text("{")
+    command = [sys.executable, "-c", "import tests.cli.test_verbs as t, pytest; t.show_alone()"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("record.json") == 1
+    assert done.stderr.count("\n") == 1
+
+
+def show_alone():
+    """In a process of its own, where what is logged goes to stderr: the table in this folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
+        sys.exit(main(["show", *THREE]))
+
+
+@pytest.fixture
+def read_only(tmp_path, monkeypatch):
+    """Nothing can be written below ./results, as on a disk that only reads; rights would not keep root from it."""
+
+    def guarded(original):
+        def checked(path, *rest, **options):
+            if (tmp_path / "results") in (tmp_path / str(path)).parents or str(path).endswith("results"):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return original(path, *rest, **options)
+
+        return checked
+
+    def switch_on():
+        for name in ("mkdir", "rename", "unlink", "replace", "rmdir"):
+            monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+        make = tempfile.TemporaryFile
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: guarded(lambda path: make(dir=path))(dir))
+
+    return switch_on
+
+
+def test_from_a_disk_that_only_reads_a_whole_table_is_run_and_shown(capsys, read_only):
+    main(["run", *THREE])
+    expected = capsys.readouterr().out
+    read_only()
+    for verb in ("show", "run"):
+        assert main([verb, *THREE]) == 0
+        assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("more", [[], ["--processes", "2"]])
+def test_on_a_disk_that_only_reads_a_missing_run_is_one_sentence_and_the_rest_shows(capsys, read_only, more):
+    main(["run", "table3", "--models", "deepfm"])
+    read_only()
+    capsys.readouterr()
+    assert main(["run", *THREE, *more]) == 2
+    out, err = capsys.readouterr()
+    assert "Read-only file system" in err
+    assert "choose another folder that you may write with --results" in err
     assert err.count("\n") == 1
+    assert out.count("0.6000") == 3

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from ctrbench.evaluation import metrics
-from ctrbench.evaluation.metrics import auc, logloss
+from ctrbench.evaluation.metrics import auc, average_precision, grouped_auc, logloss
 
 
 def rows(count: int, ties: bool, seed: int = 0):
@@ -45,3 +45,48 @@ def test_one_class_has_no_auc(label):
 def test_logloss_is_that_of_scikit_learn():
     label, score = rows(500, ties=False)
     assert logloss(label, score) == pytest.approx(log_loss(label, 1 / (1 + np.exp(-score.astype(float)))))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_average_precision_is_that_of_scikit_learn(ties):
+    label, score = rows(700, ties)
+    assert average_precision(label, score) == pytest.approx(average_precision_score(label, score), rel=1e-12)
+
+
+def test_average_precision_of_ties_does_not_depend_on_their_order():
+    label, score = np.array([1, 0, 0, 1, 0]), np.zeros(5)
+    assert average_precision(label, score) == average_precision(np.sort(label), score) == 0.4
+
+
+def test_without_positives_there_is_no_average_precision():
+    assert math.isnan(average_precision(np.zeros(3, np.int8), np.arange(3.0)))
+    assert average_precision(np.ones(3, np.int8), np.arange(3.0)) == 1.0
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_grouped_auc_is_the_mean_over_users_with_both_classes_weighted_by_their_rows(ties):
+    label, score = rows(600, ties)
+    group = np.random.default_rng(3).integers(0, 150, 600) * 7
+    found = []
+    for one in np.unique(group):
+        mine = group == one
+        if 0 < label[mine].sum() < mine.sum():
+            found.append((roc_auc_score(label[mine], score[mine]), mine.sum()))
+    aucs, counts = zip(*found, strict=True)
+    assert len(found) < len(np.unique(group))
+    value, count = grouped_auc(label, score, group)
+    assert value == pytest.approx(np.average(aucs, weights=counts), rel=1e-12)
+    assert count == sum(counts)
+
+
+def test_grouped_auc_sees_no_difference_between_users():
+    label, group = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    assert grouped_auc(label, np.array([1.0, 2.0, 101.0, 102.0]), group) == (1.0, 4)
+    assert auc(label, np.array([1.0, 2.0, 101.0, 102.0])) == 0.75
+
+
+@pytest.mark.parametrize("label", [[], [0, 0], [0, 1]])
+def test_where_no_user_has_both_classes_there_is_no_grouped_auc(label):
+    value, count = grouped_auc(np.array(label, np.int8), np.arange(len(label)), np.arange(len(label)))
+    assert math.isnan(value)
+    assert count == 0

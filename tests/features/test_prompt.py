@@ -5,7 +5,7 @@ import pytest
 
 from ctrbench.data.source import Prompt
 from ctrbench.errors import ConfigError
-from ctrbench.features.prompt import check_prompt, has_history, render
+from ctrbench.features.prompt import check_prompt, has_history, render, with_indices
 from tests.toys import PROMPT, toy_items, toy_manifest, toy_rows
 
 TITLES = toy_manifest().domains
@@ -70,7 +70,10 @@ def test_a_template_shows_the_history_only_where_it_says_so():
 @pytest.mark.parametrize(
     ("template", "fault"),
     [
-        ("{colour}", r"the template of prompt 'short' names \{colour\}, .*there are brand, domain, domain_title, hist"),
+        (
+            "{colour}",
+            r"the template of prompt 'short' names \{colour\}, .*there are brand, brand_index, domain, domain_index",
+        ),
         ("{0}", r"names \{0\}"),
         ("{title.upper}", r"names \{title.upper\}"),
         ("{label}", r"names \{label\}"),
@@ -94,10 +97,42 @@ def test_a_template_that_cannot_be_filled_is_one_sentence(template, fault):
 
 
 def test_a_history_is_made_of_items_columns():
-    with pytest.raises(ConfigError, match=r"the history_item of the prompt names \{user\}.*brand, item, item_index"):
+    with pytest.raises(
+        ConfigError, match=r"the history_item of the prompt names \{user\}.*brand, brand_index, item, item_index"
+    ):
         check_prompt(Prompt(template="{history}", history_item="{user}"), toy_rows(3), toy_items())
 
 
 def test_braces_and_columns_of_rows_and_items_are_fine():
     template = "{{}} {domain_title} {domain} {user_index} {item} {title} {price} {history}"
     check_prompt(Prompt(template=template), toy_rows(0), toy_items())
+
+
+def test_a_text_column_can_be_shown_as_the_number_of_its_value():
+    items, rows = toy_items(), toy_rows(30)
+    brands = sorted({brand for brand in items["brand"] if brand is not None})
+    of = dict(zip(items["item"], items["brand"], strict=True))
+    expected = ["?" if of[i] is None else str(brands.index(of[i])) for i in rows["item"].to_list()]
+    prompt = Prompt(template="{brand_index}", missing="?")
+    assert render(rows, items, prompt, TITLES).to_list() == expected
+    assert render(rows, with_indices(items, prompt), prompt, TITLES).to_list() == expected
+
+
+def test_a_number_is_of_all_items_be_they_shown_or_not():
+    rows = toy_rows(30)
+    prompt = Prompt(template="{title_index}")
+    assert render(rows[:1], toy_items(), prompt, TITLES)[0] == render(rows, toy_items(), prompt, TITLES)[0]
+
+
+def test_a_domain_can_be_shown_as_its_place():
+    rows = toy_rows(30)
+    expected = [str(list(TITLES).index(domain)) for domain in rows["domain"].to_list()]
+    assert render(rows, toy_items(), Prompt(template="{domain_index}"), TITLES).to_list() == expected
+
+
+def test_a_history_can_be_shown_as_numbers():
+    rows, prompt = toy_rows(30), Prompt(template="{history}", history_item="{title_index}", history_empty="")
+    titles = [f"thing {k}" for k in range(7)]
+    index = {item: titles.index(title) for item, title in zip(*toy_items().select("item", "title"), strict=True)}
+    expected = [", ".join(str(index[item]) for item in history) for history in rows["history"].to_list()]
+    assert render(rows, toy_items(), prompt, TITLES).to_list() == expected

@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from ctrbench.api import DataError
 from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
+from ctrbench_plugins.datasets.amazon_published import PAPER_COUNTS
 from ctrbench_plugins.datasets.demo import Demo
 from ctrbench_plugins.datasets.demo_ids import asins, reviewer_ids
 from ctrbench_plugins.datasets.demo_process import Domain, uniform
@@ -27,7 +28,7 @@ from ctrbench_plugins.datasets.demo_raw import (
     write_raw,
 )
 from ctrbench_plugins.datasets.demo_text import texts
-from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, PAPER_DOMAINS, PAPER_SCALE, PAPER_SIZES
+from ctrbench_plugins.datasets.demo_words import ATTRIBUTES, DOMAINS, PAPER_DOMAINS, PAPER_SCALE
 
 ROWS = {
     "fashion": 2500,
@@ -111,9 +112,10 @@ def test_files_have_amazons_keys_and_kinds(raw: Path) -> None:
 def test_the_papers_shape_has_the_samples_and_products_of_its_table_ii() -> None:
     for words in PAPER_DOMAINS:
         domain = Domain(words, scale=PAPER_SCALE, seed=0)
-        assert (domain.rows, domain.pool) == PAPER_SIZES[words.name]
-    assert sum(samples for samples, _ in PAPER_SIZES.values()) == 4_498_787
-    assert sum(products for _, products in PAPER_SIZES.values()) == 398_364
+        paper = PAPER_COUNTS[words.name]
+        assert (domain.rows, domain.pool) == (paper.rows, paper.items)
+    assert sum(paper.rows for paper in PAPER_COUNTS.values()) == 4_498_787
+    assert sum(paper.items for paper in PAPER_COUNTS.values()) == 398_364
 
 
 def test_the_papers_shape_is_as_heavy_as_published_files(paper: Path) -> None:

@@ -18,7 +18,7 @@ from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import OutputError
 from ctrbench.report.dataset_page import SYNTHETIC, dataset_page
 from ctrbench.report.page import Cell, Table, render, write
-from tests.browser import look_at
+from tests.browser import Browser
 from tests.data.conftest import FrameSource, Row
 
 EVIL = "</script><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">&amp;"
@@ -284,20 +284,20 @@ def test_charts_take_their_colours_from_the_page(html: str) -> None:
     assert painted <= {"none", "transparent", "currentColor", "var(--raised)", "var(--series-1)", "var(--series-2)"}
 
 
-def test_in_a_browser_it_complains_about_nothing_and_runs_nothing(html: str, tmp_path: Path) -> None:
+def test_in_a_browser_it_complains_about_nothing_and_runs_nothing(html: str, tmp_path: Path, browser: Browser) -> None:
     page = tmp_path / "page.html"
     page.write_text(html, encoding="utf-8")
-    seen = look_at(page, tmp_path / "browser")
-    assert seen.console == []
-    assert "<title>ran" not in seen.document
-    assert seen.document.count("<svg") == html.count("<svg")
+    with browser.look(page) as seen:
+        assert seen.console == []
+        assert seen.page.title() != "ran"
+        assert seen.document.count("<svg") == html.count("<svg")
 
 
-def test_the_browser_would_complain_of_a_request_or_a_script(html: str, tmp_path: Path) -> None:
+def test_the_browser_would_complain_of_a_request_or_a_script(html: str, tmp_path: Path, browser: Browser) -> None:
     """The control of the test above: the page's policy blocks both, and the console tells."""
     page = tmp_path / "page.html"
     added = "<script>document.title='ran'</script><img src='http://127.0.0.1:9/x.png'>"
     page.write_text(html.replace("</main>", f"{added}</main>"), encoding="utf-8")
-    seen = look_at(page, tmp_path / "browser")
-    assert len(seen.console) >= 2
-    assert "<title>ran" not in seen.document
+    with browser.look(page) as seen:
+        assert len(seen.console) >= 2
+        assert seen.page.title() != "ran"

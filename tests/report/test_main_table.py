@@ -1,6 +1,5 @@
 import pytest
 
-from ctrbench.errors import DataError
 from ctrbench.report.tables import build
 from tests.fakes import D3, TITLES, FakeData, failed_record, findings, make_plan, make_record, register_models, table
 
@@ -138,6 +137,14 @@ def test_a_row_at_chance_has_no_relaimpr_and_the_legend_says_why():
     assert column(made(plan, records_of(plan, single=0.5)), "RelaImpr")["single"].text == "-"
 
 
+def test_a_reference_at_chance_leaves_no_relaimpr_and_the_legend_says_why():
+    plan = make_plan()
+    built = made(plan, records_of(plan, language=0.49))
+    assert {cell.text for cell in column(built, "RelaImpr").values()} == {"-", ""}
+    assert entry(built, "single").values["relaimpr"] is None
+    assert "AUC of the row or of language is 0.5 or below" in " ".join(built.caption)
+
+
 def test_without_the_reference_there_is_no_relaimpr_column():
     plan = make_plan(models=["single", "multi"])
     assert "RelaImpr" not in [c.title for c in made(plan, records_of(plan)).columns]
@@ -159,12 +166,25 @@ def test_an_auc_of_one_class_is_a_dash_with_a_reason():
     assert entry(built, "multi").values["status"] == "done"
 
 
-def test_runs_that_were_scored_on_different_rows_are_refused():
+@pytest.mark.parametrize(("odd", "row"), [(0, "single"), (3, "multi"), (4, "language")])
+def test_a_run_that_was_scored_on_other_rows_than_most_has_failed_and_the_others_show(odd, row):
     plan = make_plan()
     records = records_of(plan)
-    records[-1].rows.test_hash["gift_cards"] = "other rows"
-    with pytest.raises(DataError, match=r"rows of 'gift_cards' differ between single .* and language"):
-        made(plan, records)
+    records[odd].rows.test_hash["fashion"] = "other rows"
+    built = made(plan, records)
+    assert {name: cell.text for name, cell in column(built, "AUC").items()} == {
+        name: "failed" if name == row else "0.6000" for name in ("single", "multi", "language")
+    }
+    (note,) = built.footnotes
+    assert "its test rows of fashion are not those of the other runs, so it cannot be compared" in note
+    assert f"`ctrbench results rm {records[odd].id}`" in note
+
+
+def test_of_two_runs_on_different_rows_the_earlier_one_counts():
+    plan = make_plan(models=["multi", "language"])
+    records = records_of(plan)
+    records[1].rows.test_hash["gift_cards"] = "other rows"
+    assert [cell.text for cell in column(made(plan, records), "AUC").values()] == ["0.6000", "failed"]
 
 
 def test_the_caption_says_what_the_numbers_are_worth():

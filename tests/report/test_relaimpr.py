@@ -1,7 +1,7 @@
 import pytest
 
 from ctrbench.bench.spec import TableSpec
-from ctrbench.report.tables import relaimpr
+from ctrbench.report.cells import relaimpr
 from tests.fakes import D3
 
 PAPER = {  # Table III: RelaImpr on Fashion, Musical Instruments, Gift Cards
@@ -33,3 +33,8 @@ def test_relaimpr_of_the_published_auc_is_the_published_relaimpr(model):
 @pytest.mark.parametrize("row", [0.5, 0.4, None])
 def test_relaimpr_over_chance_or_nothing_is_not_a_number(row):
     assert relaimpr(0.7, row) is None
+
+
+@pytest.mark.parametrize("reference", [0.5, 0.4, None])
+def test_relaimpr_of_a_reference_that_is_no_better_than_chance_is_none(reference):
+    assert relaimpr(reference, 0.6) is None

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from ctrbench.report.grid import count
-from ctrbench.report.render import render, to_terminal
+from ctrbench.report.render import render
 from ctrbench.report.tables import build
+from ctrbench.report.terminal import to_terminal
 from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
 
 AUC = {"single": 0.612345678, "multi": 0.63, "language": 0.7}

@@ -382,6 +382,66 @@ class LosesDigits(Small):
         return super().encode(batch) - 1000.0
 
 
+# representations
+
+
+class Mapped(Small):
+    """With representations."""
+
+    def representations(self, batch):
+        return {"tower": self.encode(batch)}
+
+
+class TestMapped(ModelTests):
+    model = Mapped
+
+
+@breaks("representations_are_one_vector_per_row", r"shape \(48, 8, 1\)")
+class NoVectors(Mapped):
+    def representations(self, batch):
+        return {"tower": self.encode(batch)[:, :, None]}
+
+
+@breaks("representations_are_one_vector_per_row", "8 vectors for 48 rows")
+class NotOfRows(Mapped):
+    def representations(self, batch):
+        return {"tower": self.encode(batch).T}
+
+
+@breaks("representations_are_one_vector_per_row", "the same for every row")
+class AlikeRepresentations(Mapped):
+    def representations(self, batch):
+        return {"tower": torch.ones(len(batch), 4)}
+
+
+@breaks("a_rows_representations_do_not_depend_on_the_other_rows")
+class CentredRepresentations(Mapped):
+    def representations(self, batch):
+        encoded = self.encode(batch)
+        return {"tower": encoded - encoded.mean(0)}
+
+
+@breaks("a_rows_representations_do_not_depend_on_the_other_rows")
+class PaddedRepresentations(Mapped):
+    def representations(self, batch):
+        return {"tower": self.encode(batch), "history": (batch.x["history"] == 0).sum(1, keepdim=True).float()}
+
+
+@breaks("representations_leave_model_and_batch_as_they_were", "tower")
+class NoisyRepresentations(Mapped):
+    def representations(self, batch):
+        encoded = self.encode(batch)
+        return {"tower": encoded + torch.randn_like(encoded) * 1e-7}
+
+
+@breaks("representations_leave_model_and_batch_as_they_were", "train mode")
+class WakingRepresentations(Mapped):
+    def representations(self, batch):
+        found = {"tower": self.encode(batch)}
+        self.train()
+        return found
+
+
 # heads
 
 

@@ -96,13 +96,22 @@ class AttentionPooling(nn.Module):
         return torch.stack(pooled).sum(0)
 
 
+class OneToken(nn.Module):
+    """What pooling is where a row has one token: O (B, 1, d) to (B, d)."""
+
+    def forward(self, mask: Tensor, tokens: Tensor) -> Tensor:
+        """The token itself."""
+        return tokens[:, 0]
+
+
 class DomainNetwork(nn.Module):
     """A domain-specific network (DSN): F ladders, a gate over ladder and language model, a tower.
 
     lad_1 = Ladder_1(h_1), lad_f = Ladder_f(h_f + lad_{f-1}) over the tapped hidden states h_1 ... h_F. The gate pools
     O with attention. `token`: O = concat(h_L, lad_F) along tokens, (B, 2J, d), so that attention weighs the ladder
     against the language model; `feature`: along features, (B, J, 2d); `add`: O = h_L + lad_F, (B, J, d). Without
-    ladders O = h_L, which is the general network of the paper.
+    ladders O = h_L, which is the general network of the paper. `one_token`: J = 1, where attention has nothing to weigh
+    but ladder against h_L.
     """
 
     def __init__(
@@ -115,28 +124,37 @@ class DomainNetwork(nn.Module):
         block: Block = "transformer",
         gate: Gate = "token",
         tower: tuple[int, ...] = (512, 256, 128),
+        *,
+        one_token: bool = False,
     ) -> None:
         super().__init__()
         self.ladders = nn.ModuleList(Ladder(width, narrowing, heads, dropout, block) for _ in range(ladders))
         self.axis = gate
         pooled = 2 * width if ladders and gate == "feature" else width
-        self.gate = AttentionPooling(pooled)
+        weighs = not one_token or (ladders and gate == "token")
+        self.gate = AttentionPooling(pooled) if weighs else OneToken()
         self.tower = mlp((pooled, *tower), dropout, out=1)
 
     def forward(self, mask: Tensor, last: Tensor, *taps: Tensor) -> Tensor:
         """(B, 1) logits from mask (B, J), h_L (B, J, d) and the taps (B, J, d), of which it reads one per ladder."""
+        return self.tower(self.pooled(mask, last, *taps))
+
+    def penultimate(self, mask: Tensor, last: Tensor, *taps: Tensor) -> Tensor:
+        """The tower's last hidden layer (B, h), which its logit is a linear function of."""
+        return self.tower[:-1](self.pooled(mask, last, *taps))
+
+    def pooled(self, mask: Tensor, last: Tensor, *taps: Tensor) -> Tensor:
+        """The gate's output R: (B, d), or (B, 2d) on the axis `feature`."""
         climbed: Tensor | None = None
         for ladder, tap in zip(self.ladders, taps, strict=False):
             climbed = ladder(tap if climbed is None else tap + climbed, mask)
         if climbed is None:
-            pooled = self.gate(mask, last)
-        elif self.axis == "token":
-            pooled = self.gate(mask, last, climbed)
-        elif self.axis == "feature":
-            pooled = self.gate(mask, torch.cat([last, climbed], dim=2))
-        else:
-            pooled = self.gate(mask, last + climbed)
-        return self.tower(pooled)
+            return self.gate(mask, last)
+        if self.axis == "token":
+            return self.gate(mask, last, climbed)
+        if self.axis == "feature":
+            return self.gate(mask, torch.cat([last, climbed], dim=2))
+        return self.gate(mask, last + climbed)
 
 
 def narrow_width(width: int, narrowing: int, heads: int) -> int:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ctrbench.api import (
     Batch,
     ConfigError,
-    CTRModel,
     FeatureInfo,
-    PerDomain,
     TextFeaturizer,
     encoder_layers,
     final_norm,
@@ -27,21 +23,13 @@ from ctrbench.api import (
     with_lora,
 )
 from ctrbench_plugins.models.uni_ctr import config as settings
-from ctrbench_plugins.models.uni_ctr.layers import DomainNetwork
+from ctrbench_plugins.models.uni_ctr.networks import DomainNetworks
 
 HIDDEN = "hidden"
 _DECISIVE = {"lora_alpha", "compile"}  # settings that change states, and no weight of the backbone
 
 
-class Encoded(NamedTuple):
-    """One pass of the backbone: mask (B, J), h_L (B, J, d), and the taps, each (B, J, d)."""
-
-    mask: Tensor
-    last: Tensor
-    taps: tuple[Tensor, ...]
-
-
-class UniCTR(CTRModel):
+class UniCTR(DomainNetworks):
     """A row's prompt runs through the backbone once; its domain's DSN and the general network each give a logit.
 
     Ladders tap h_phi, h_2phi, ..., h_Fphi (h_0 are the embeddings). The loss of a row is l(own, y) + l(general, y),
@@ -73,17 +61,10 @@ class UniCTR(CTRModel):
         super().__init__(config, features, domains)
         encoder = load_encoder(config.backbone, config.backbone_dtype)
         width, layers = encoder.config.hidden_size, encoder.config.num_hidden_layers
-        self.taps = settings.tap_layers(layers, config)
-        self.layers = sorted({*self.taps, layers})
+        self.choose_states(layers)
         self.causal, self.norm = is_causal(encoder), final_norm(encoder)
         self.backbone: Any = self._tuned(encoder)
-        dsn = partial(
-            DomainNetwork, width, len(self.taps), config.narrowing, config.heads, config.dropout, config.block,
-            config.gate, config.tower,
-        )  # fmt: skip
-        self.networks = PerDomain(dsn, domains)
-        tower_alone = partial(DomainNetwork, width, dropout=config.dropout, tower=config.tower)
-        self.general = dsn() if config.general == "code" else tower_alone()
+        self.build_networks(width)
 
     def _tuned(self, encoder: Any) -> nn.Module:
         """The encoder with what `tuning` trains, and how it is to be run."""
@@ -114,66 +95,37 @@ class UniCTR(CTRModel):
         """The backbone's layers, the bulk of the weights, and the backbone around them."""
         return [*encoder_layers(self.backbone), self.backbone]
 
-    def encode(self, batch: Batch) -> Encoded:
+    def states(self, batch: Batch, layers: Sequence[int]) -> tuple[Tensor, dict[int, Tensor]]:
         """One pass of the backbone over the whole batch, or what the batch holds of an earlier one.
 
-        A backbone that ends in a norm of its own (Llama) returns h_L after it. Every tap passes the same norm, so that
-        all are alike; the paper does not say which it takes.
+        A backbone that ends in a norm of its own (Llama) returns h_L after it. Every other state passes the same norm,
+        so that all are alike; the paper does not say which it takes.
         """
         mask = real_tokens(batch)
-        hidden = batch.x[HIDDEN].unbind(2) if HIDDEN in batch.x else self._hidden(batch, mask)
+        kept = HIDDEN in batch.x and list(layers) == self.layers
+        hidden = batch.x[HIDDEN].unbind(2) if kept else self._hidden(batch, mask, layers)
         if hidden[0].dtype != torch.float32 and not in_autocast(mask.device):
             hidden = [state.float() for state in hidden]  # of a backbone, or stored ones, in half precision
-        states = dict(zip(self.layers, hidden, strict=True))
-        return Encoded(mask, states[self.layers[-1]], tuple(states[layer] for layer in self.taps))
+        return mask, dict(zip(layers, hidden, strict=True))
 
-    def _hidden(self, batch: Batch, mask: Tensor) -> list[Tensor]:
+    def _hidden(self, batch: Batch, mask: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """The hidden states `layers`, each (B, J, d)."""
         # a causal backbone with padding on the right needs no mask: no real token sees what follows it
         attention = None if self.causal else mask.long()
         out = self.backbone(input_ids=batch.x["input_ids"], attention_mask=attention, output_hidden_states=True)
         hidden = out.hidden_states  # h_0 ... h_L
-        return [hidden[layer] if layer == self.layers[-1] else self.norm(hidden[layer]) for layer in self.layers]
+        return [hidden[layer] if layer == self.layers[-1] else self.norm(hidden[layer]) for layer in layers]
 
     def fixed_states(self, batch: Batch) -> dict[str, Tensor]:
         """`hidden` (B, J, S, d): the S hidden states that are read, where nothing of the backbone is trained."""
         if any(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
-        return {HIDDEN: torch.stack(self._hidden(batch, real_tokens(batch)), 2)}
+        return {HIDDEN: torch.stack(self._hidden(batch, real_tokens(batch), self.layers), 2)}
 
     def fixed_settings(self) -> dict[str, Any]:
         """What the backbone's weights do not tell of it, and which states are read; nothing of the DSNs."""
         architecture = self.backbone.config.to_json_string(use_diff=False)
         return {"architecture": architecture, "layers": self.layers, **self.config.model_dump(include=_DECISIVE)}
-
-    def forward(self, batch: Batch) -> Tensor:
-        """(B,) logits of each row's own DSN."""
-        return self._own(self.encode(batch), batch)
-
-    def forward_general(self, batch: Batch) -> Tensor:
-        """(B,) logits of the general network."""
-        return self._general(self.encode(batch), batch)
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Own plus general cross-entropy, mean over the batch; own alone when the general network is frozen."""
-        encoded = self.encode(batch)
-        own = binary_cross_entropy_with_logits(self._own(encoded, batch).float(), batch.label)
-        if not self.general.gate.query.requires_grad or not self.config.general_weight:
-            return own
-        general = binary_cross_entropy_with_logits(self._general(encoded, batch).float(), batch.label)
-        return own + self.config.general_weight * general
-
-    def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
-        """As `CTRModel.logits`, with one pass of the backbone for all heads."""
-        encoded = self.encode(batch)
-        own, general = partial(self._own, encoded), partial(self._general, encoded)
-        return {head: self.head_logits(batch, head, own, general) for head in heads}
-
-    def _own(self, encoded: Encoded, batch: Batch) -> Tensor:
-        return self.networks(batch, encoded.mask, encoded.last, *encoded.taps)[:, 0]
-
-    def _general(self, encoded: Encoded, batch: Batch) -> Tensor:
-        return self.general(encoded.mask, encoded.last, *encoded.taps)[:, 0]
 
     def notes(self) -> tuple[str, ...]:
         """Says when the backbone's weights are random."""

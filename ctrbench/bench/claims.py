@@ -1,0 +1,228 @@
+"""What the paper says of a table, as predicates over its numbers. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ctrbench.bench.verdicts import CATEGORIES, OTHERS, CannotTest, Finding, Numbers
+from ctrbench.registry import suggest
+
+Rows = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Rows by name, by category, or `others`: all that the claim does not name."""
+
+
+class _Claim(BaseModel, ABC):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str = Field(min_length=1)
+    """The claim as a sentence."""
+    stated: Literal["text", "table"] = "text"
+    """Whether the paper's text says so, or it is read off the numbers that the paper prints."""
+    domains: tuple[str, ...] = ()
+    """Where it is made; nowhere named: on all domains of the table."""
+    value: str | None = None
+    """The number that it is about, where that is not the table's main one."""
+
+    @abstractmethod
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        """Whether it holds, and the numbers that decide; raises `CannotTest`."""
+
+    def named(self) -> Iterable[str]:
+        """All rows and categories that it mentions."""
+        return self._named()
+
+    def places(self) -> Iterable[str]:
+        """All domains that it mentions."""
+        return self._places()
+
+    def _named(self) -> Iterable[str]:
+        return ()
+
+    def _places(self) -> Iterable[str]:
+        return self.domains
+
+    def test(self, numbers: Numbers) -> Finding:
+        """The verdict on these numbers."""
+        try:
+            holds, why = self._check(numbers)
+        except CannotTest as reason:
+            return Finding("cannot be tested", str(reason), {})
+        return Finding("holds" if holds else "does not hold", why, numbers.seen)
+
+    def _domains(self, numbers: Numbers) -> tuple[str, ...]:
+        found = self.domains or numbers.domains
+        if not found:
+            raise CannotTest("there are no numbers")
+        return found
+
+    def _rows(self, numbers: Numbers, names: Sequence[str], but: Collection[str] = ()) -> list[str]:
+        """The rows behind names, categories and `others`."""
+        found: list[str] = []
+        for name in names:
+            if name == OTHERS:
+                found += [row for row in numbers.rows if row not in but]
+            elif name in CATEGORIES:
+                found += [row for row, category in numbers.rows.items() if category == name]
+            else:
+                found.append(name)
+        if not found:
+            raise CannotTest(f"there is no row of {' or '.join(names)}")
+        return list(dict.fromkeys(found))
+
+
+class Above(_Claim):
+    """`rows` are above `than`, by more than `by`: each above each, or the best above the best."""
+
+    kind: Literal["above"]
+    rows: Rows
+    than: Rows
+    by: float = 0.0
+    over: str | None = None
+    """The number of `than`, where that is another than the one of `rows`."""
+    pick: Literal["each", "best"] = "each"
+    on: Literal["each", "any"] = "each"
+    """Of the domains: on each of them, or on one at least."""
+
+    def _named(self) -> Iterable[str]:
+        return (*self.rows, *self.than)
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        high = self._rows(numbers, self.rows, but=self.than)
+        low = self._rows(numbers, self.than, but=high)
+        margins = {domain: self._margin(numbers, high, low, domain) for domain in self._domains(numbers)}
+        ahead = [margin > self.by for margin, _ in margins.values()]
+        told = "; ".join(f"{domain}: {told}" for domain, (_, told) in margins.items())
+        return any(ahead) if self.on == "any" else all(ahead), told
+
+    def _margin(self, numbers: Numbers, high: list[str], low: list[str], domain: str) -> tuple[float, str]:
+        """Of the pair that decides: the lowest, or the highest, of `rows`, and the highest of `than`."""
+        up = {row: numbers.at(row, domain, self.value) for row in high}
+        down = {row: numbers.at(row, domain, self.over or self.value) for row in low}
+        first = (max if self.pick == "best" else min)(up, key=up.__getitem__)
+        second = max(down, key=down.__getitem__)
+        high_number, low_number = up[first], down[second]
+        margin = high_number - low_number
+        if self.over:
+            first, second = f"{first} {self.value}", f"{second} {self.over}"
+        return margin, f"{first} {high_number:.4f}, {second} {low_number:.4f} ({margin:+.4f})"
+
+
+class Rising(_Claim):
+    """The number rises from row to row, of those in `rows` that there are."""
+
+    kind: Literal["rising"]
+    rows: Rows
+
+    def _named(self) -> Iterable[str]:
+        return self.rows
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        rows = [row for row in self._rows(numbers, self.rows) if row in numbers.rows]
+        if len(rows) < 2:
+            raise CannotTest(f"there are not two rows of {', '.join(self.rows)}")
+        found = {d: [numbers.at(row, d, self.value) for row in rows] for d in self._domains(numbers)}
+        rises = all(before < after for values in found.values() for before, after in pairwise(values))
+        steps = (f"{domain}: {' → '.join(f'{value:.4f}' for value in values)}" for domain, values in found.items())
+        return rises, f"{' → '.join(rows)}; {'; '.join(steps)}"
+
+
+class Bound(_Claim):
+    """The number of each of `rows` is at least `least`, and at most `most`."""
+
+    kind: Literal["bound"]
+    rows: Rows
+    least: float = float("-inf")
+    most: float = float("inf")
+
+    def _named(self) -> Iterable[str]:
+        return self.rows
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        told, holds = [], True
+        for domain in self._domains(numbers):
+            found = {row: numbers.at(row, domain, self.value) for row in self._rows(numbers, self.rows)}
+            ends = dict.fromkeys((min(found, key=found.__getitem__), max(found, key=found.__getitem__)))
+            holds &= all(self.least <= number <= self.most for number in found.values())
+            told.append(f"{domain}: {' to '.join(f'{row} {found[row]:.4f}' for row in ends)}")
+        return holds, "; ".join(told)
+
+
+class _Drops(_Claim):
+    """From `base` to a row, relative, in percent."""
+
+    base: str
+    rows: Rows
+
+    def _named(self) -> Iterable[str]:
+        return (self.base, *self.rows)
+
+    def _drop(self, numbers: Numbers, row: str, domain: str) -> float:
+        before, after = (numbers.at(name, domain, self.value) for name in (self.base, row))
+        return 100 * (before - after) / before
+
+
+class Drop(_Drops):
+    """From `base` to each of `rows` the number falls by at least `percent`, relatively."""
+
+    kind: Literal["drop"]
+    percent: float
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        rows = self._rows(numbers, self.rows, but=[self.base])
+        found = {(row, d): self._drop(numbers, row, d) for row in rows for d in self._domains(numbers)}
+        told = "; ".join(f"{domain}: {row} {-drop:+.2f} %" for (row, domain), drop in found.items())
+        return all(drop >= self.percent for drop in found.values()), told
+
+
+class LargestDrop(_Drops):
+    """From `base` to each of `rows` the number falls most, relatively, on the domain `on`."""
+
+    kind: Literal["largest_drop"]
+    on: str
+
+    def _places(self) -> Iterable[str]:
+        return (*self.domains, self.on)
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        told, holds, domains = [], True, self._domains(numbers)
+        if self.on not in domains:
+            raise CannotTest(f"there is no {self.on}")
+        for row in self._rows(numbers, self.rows, but=[self.base]):
+            drops = {domain: self._drop(numbers, row, domain) for domain in domains}
+            holds &= max(drops, key=drops.__getitem__) == self.on
+            told.append(f"{row}: {', '.join(f'{domain} {-drop:+.2f} %' for domain, drop in drops.items())}")
+        return holds, "; ".join(told)
+
+
+class Shown(_Claim):
+    """The table has a row of each of these models."""
+
+    kind: Literal["shown"]
+    models: Rows
+
+    def _check(self, numbers: Numbers) -> tuple[bool, str]:
+        there = {numbers.models[row] for row in numbers.rows}
+        if not there:
+            raise CannotTest("there are no numbers")
+        lacking = [model for model in self.models if model not in there]
+        return not lacking, f"no row of {', '.join(lacking)}" if lacking else f"rows of {', '.join(self.models)}"
+
+
+Claim = Annotated[Above | Rising | Bound | Drop | LargestDrop | Shown, Field(discriminator="kind")]
+
+
+def check_names(claims: Iterable[Claim], rows: Collection[str], domains: Collection[str]) -> None:
+    """Raise `ValueError` for a claim about a row or a domain that there is not."""
+    every = {*rows, *CATEGORIES, OTHERS}
+    for number, claim in enumerate(claims):
+        for name in claim.named():
+            if name not in every:
+                raise ValueError(f"claims.{number} names {name!r}, which is no row.{suggest(name, every)}")
+        for name in claim.places():
+            if name not in domains:
+                raise ValueError(f"claims.{number} names {name!r}, which is no domain.{suggest(name, domains)}")

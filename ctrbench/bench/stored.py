@@ -1,0 +1,113 @@
+"""What a results folder holds for a run, and whether it can be believed. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from ctrbench import files
+from ctrbench.bench import records
+from ctrbench.bench.records import ADVICE, DatasetFacts, Record, RunFolder, Unusable
+from ctrbench.bench.spec import RunSpec
+
+_log = logging.getLogger(__name__)
+COLUMNS = {"split", "domain", "head", "row_id", "label", "logit"}
+"""What predictions have, at least."""
+
+
+def look(results: Path, dataset: DatasetFacts, spec: RunSpec, *, say: bool = False) -> Record | None:
+    """The record of a run, None where there is none.
+
+    One that cannot be used is a failed one, whose error says why; so does a warning, if `say`.
+    """
+    try:
+        return sound(RunFolder.of(results, dataset.name, spec))
+    except Unusable as fault:
+        if say:
+            _log.warning("%s", fault)
+        return Record(schema=records.SCHEMA, id=spec.id, status="failed", error=str(fault), spec=spec, dataset=dataset)
+
+
+def fault(results: Path, dataset: DatasetFacts, spec: RunSpec) -> Unusable | None:
+    """Why a record that is there cannot be used."""
+    try:
+        sound(RunFolder.of(results, dataset.name, spec))
+    except Unusable as found:
+        return found
+    return None
+
+
+def sound(folder: RunFolder) -> Record | None:
+    """The record in a run's folder, after a look at whose it is, and at the end of its predictions; else `Unusable`.
+
+    Their rows are not read: `ctrbench results verify` does that.
+    """
+    record = records.read(folder.record)
+    if record is None:
+        return None
+    _check_identity(folder, record)
+    if record.status == "done" and folder.predictions.exists():
+        _check_predictions(folder.predictions, record)
+    return record
+
+
+def recover(folder: RunFolder) -> Record | None:
+    """The same, where what is spoilt is set aside, and a warning says so.
+
+    A run whose record was spoilt has none then. One whose predictions were is as trained, and never scored.
+    """
+    try:
+        return sound(folder)
+    except Unusable as fault:
+        if not fault.spoilt:
+            raise
+        kept = set_aside(fault.file)
+        if fault.file == folder.record:
+            _log.warning("%s %s; it is kept as %s, and the run is done again", fault.file, fault.what, kept.name)
+            return None
+        _log.warning("%s %s; it is kept as %s, and the run is scored again", fault.file, fault.what, kept.name)
+        record = records.read(folder.record)
+        return record and record.model_copy(update={"metrics": {}})
+
+
+def set_aside(file: Path) -> Path:
+    """Rename a file to one that nothing reads: `record.json.bad-1`."""
+    number = 1
+    while (kept := file.with_name(f"{file.name}.bad-{number}")).exists():
+        number += 1
+    try:
+        return file.rename(kept)
+    except OSError as fault:
+        raise files.unwritable(kept, fault, ADVICE) from fault
+
+
+def _check_identity(folder: RunFolder, record: Record) -> None:
+    """A copied folder, or a record that was edited by hand, would be taken for another run."""
+    own = record.spec.id
+    if own != folder.path.name or own != record.id:
+        raise Unusable(folder.record, f"is not of run {folder.path.name}: its settings are those of run {own}")
+    if record.dataset.fingerprint != record.spec.dataset:
+        raise Unusable(folder.record, "names another dataset than its settings do")
+
+
+def _check_predictions(file: Path, record: Record) -> None:
+    import polars as pl
+
+    try:
+        found = pl.scan_parquet(file)
+        missing = COLUMNS - set(found.collect_schema().names())
+        height = found.select(pl.len()).collect().item()
+    except (OSError, pl.exceptions.PolarsError) as fault:
+        first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+        raise Unusable(file, f"cannot be read ({first})", spoilt=os.access(file, os.R_OK)) from None
+    if missing:
+        raise Unusable(file, f"has no column {min(missing)!r}")
+    if height < (expected := scored_rows(record)):
+        raise Unusable(file, f"has {height:,} rows, and its record speaks of {expected:,}")
+
+
+def scored_rows(record: Record) -> int:
+    """How many rows its predictions have, at least. The oracle is scored from the data, not predicted."""
+    heads = (heads for domains in record.metrics.values() for heads in domains.values())
+    return sum(metrics.rows for found in heads for head, metrics in found.items() if head != records.ORACLE)

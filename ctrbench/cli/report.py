@@ -1,0 +1,103 @@
+"""`ctrbench report [TABLE ...] --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from ctrbench.bench.spec import Kind
+from ctrbench.cli import options
+from ctrbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ctrbench.cli.jobs import Jobs
+    from ctrbench.cli.options import Job
+    from ctrbench.report.site.asked import Asked
+    from ctrbench.report.site.content import Shown, Site
+
+HELP = (
+    "Write tables, figures and runs as one static site, which opens from disk: DIR/index.html. Trains nothing."
+    " Without a TABLE, all of which there is a record."
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The same options as `show`: they say which runs are meant."""
+    options.add_tables(parser, nargs="*")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    options.add_plan(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0, whatever there is; 2 where one of several tables that were named does not fit."""
+    from ctrbench.cli.jobs import ALL, jobs
+    from ctrbench.report.site.write import check_place, write
+
+    check_place(args.out)
+    named = bool(args.tables)
+    args.tables = args.tables or [ALL]
+    found = jobs(args)
+    site = _site(found, args, named=named)
+    write(site, args.out)
+    if not args.quiet:
+        print(f"wrote {args.out / 'index.html'}: {len(site.tables)} tables, {len(site.runs)} runs", file=sys.stderr)
+    return found.tell(quiet=args.quiet) if named else 0
+
+
+def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
+    """The tables that were named; else those of which there is a record, and those that need none beside them."""
+    from ctrbench.bench.run import stored
+    from ctrbench.report.findings import Findings
+    from ctrbench.report.site.content import Shown, Site
+
+    shown, left_out = [], dict.fromkeys(found.left_out, "none of its rows is asked for")
+    left_out |= {name: sentence for sentence, names in found.faults.items() for name in names}
+    for job in found.jobs:
+        findings = Findings(job.plan, stored(job.plan, args.results), args.results, job.data)
+        if named or not job.plan.runs or any(record is not None for record in findings.records):
+            shown.append(Shown.of(findings, _name(job, args)))
+        else:
+            left_out[job.table.name] = "no record of it is there"
+    if not any(each.findings.plan.runs for each in shown) and not named:
+        raise ConfigError(
+            f"{args.results} holds no record of any table with these options; make one with `ctrbench run TABLE`, or"
+            " give the options that it was made with"
+        )
+    shown.sort(key=_place)
+    return Site(shown, sorted(left_out.items()), _asked(args))
+
+
+def _place(shown: Shown) -> tuple[int, bool]:
+    """Tables of one kind beside each other, and those that others extend first."""
+    table = shown.findings.table
+    return get_args(Kind).index(table.kind), table.extends is not None
+
+
+def _name(job: Job, args: argparse.Namespace) -> str:
+    """A table as the command named it: its name, or the path of its file."""
+    paths = (word for word in args.tables if word.endswith(".toml") and Path(word).stem == job.table.name)
+    return next(paths, job.table.name)
+
+
+def _asked(args: argparse.Namespace) -> Asked:
+    """The words that lead to the same runs."""
+    from ctrbench.report.site.asked import Asked
+
+    words: list[str] = []
+    for option, value in (
+        ("--dataset", args.dataset),
+        ("--profile", args.profile if args.profile != "demo" else None),
+        ("--domains", ",".join(args.domains or ())),
+        ("--limit", args.limit),
+    ):
+        words += [option, str(value)] if value else []
+    words += [word for key, value in args.options for word in ("-o", f"{key}={_toml(value)}")]
+    return Asked(tuple(words), tuple(args.target or ()), tuple(args.overrides))
+
+
+def _toml(value: Any) -> str:
+    """A value as `-o KEY=VALUE` takes it."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,0 +1,138 @@
+"""The site's first page: what the data is, who made the numbers, what leads, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from ctrbench.bench.verdicts import Verdict
+from ctrbench.bench.records import Record
+from ctrbench.report.grid import Column, Table
+from ctrbench.report.site.content import Site, Trained
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The best row of a column, and the one behind it."""
+
+    column: str
+    best: str
+    value: str
+    second: str = ""
+    second_value: str = ""
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Runs without a result, by the command that makes them."""
+
+    title: str
+    runs: dict[str, list[Trained]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(map(len, self.runs.values()))
+
+
+def leaders(table: Table) -> list[Leader]:
+    """For each column in which the highest value is the best one."""
+    found = []
+    for index, column in enumerate(table.columns):
+        cells = [(row.name, row.cells[index]) for row in table.rows]
+        best = [(name, cell.text) for name, cell in cells if cell.style == "best"]
+        second = [(name, cell.text) for name, cell in cells if cell.style == "second"]
+        if best and sum(row.ranked and row.cells[index].value is not None for row in table.rows) > 1:
+            found.append(Leader(_label(column), *_joined(best), *_joined(second)))
+    return found
+
+
+def verdicts(table: Table) -> list[tuple[str, int]]:
+    """How many of the paper's claims hold here, do not, and cannot be tested."""
+    counted = Counter(found.here.verdict for found in table.claims)
+    return [(verdict, counted[verdict]) for verdict in get_args(Verdict) if counted[verdict]]
+
+
+def _label(column: Column) -> str:
+    return f"{column.group} {column.title}".strip()
+
+
+def _joined(cells: list[tuple[str, str]]) -> tuple[str, str]:
+    return (" and ".join(name for name, _ in cells), cells[0][1]) if cells else ("", "")
+
+
+def facts(site: Site) -> list[tuple[str, str]]:
+    """What holds for the whole site, as name and value."""
+    plans = [shown.findings.plan for shown in site.tables]
+    records = [run.record for run in site.runs if run.record is not None]
+    counted = Counter(run.status for run in site.runs)
+    told = {
+        "Data": _datasets(site),
+        "Profile": _unique(plan.profile for plan in plans),
+        "Seeds": _unique(", ".join(map(str, plan.seeds)) for plan in plans),
+        "Rows": _unique(
+            f"only the latest {plan.limit:,} of each domain and split" for plan in plans if plan.limit is not None
+        ),
+        "Runs": [", ".join(f"{counted[status]} {status}" for status in ("done", "failed", "missing"))],
+        "Machine": _unique(_machine(record.provenance) for record in records),
+        "Trained": _when(records),
+        "Trained with": _unique(_versions(record.provenance) for record in records),
+    }
+    return [(name, "; ".join(lines)) for name, lines in told.items() if lines]
+
+
+def synthetic(site: Site) -> bool:
+    """Whether some of the data is made up."""
+    return any(shown.findings.plan.dataset.synthetic for shown in site.tables)
+
+
+def lacking(site: Site) -> list[Lacking]:
+    """Runs that failed, and those that were never finished, each kind if there are any."""
+    kinds = {"failed": "Failed", "missing": "Not run yet"}
+    found = [Lacking(title) for title in kinds.values()]
+    for status, kind in zip(kinds, found, strict=True):
+        for run in site.runs:
+            if run.status == status:
+                kind.runs.setdefault(run.command(site.asked), []).append(run)
+    return [kind for kind in found if kind.runs]
+
+
+def _datasets(site: Site) -> list[str]:
+    """Each dataset once, with the domains that any table uses."""
+    found: dict[str, dict[str, str]] = {}
+    for plan in (shown.findings.plan for shown in site.tables):
+        domains = found.setdefault(f"{plan.dataset.name} ({plan.dataset.fingerprint[:12]})", {})
+        domains |= {name: plan.titles.get(name, name) for name in (*plan.domains, *plan.targets)}
+    return [f"{name}: {', '.join(domains.values())}" for name, domains in found.items()]
+
+
+def _machine(provenance: dict[str, Any]) -> str:
+    device, cpus = provenance.get("device"), provenance.get("cpus")
+    if device is None:
+        return ""
+    processes = provenance.get("processes", 1)
+    many = f", {processes} processes" if processes != 1 else ""
+    return f"{device}, {cpus} CPU cores{many}, {provenance.get('platform', 'unknown system')}"
+
+
+def _versions(provenance: dict[str, Any]) -> str:
+    packages = provenance.get("packages", {})
+    named = [f"ctrbench {provenance['ctrbench']}"] if "ctrbench" in provenance else []
+    named += [f"{name} {packages[name]}" for name in ("torch", "transformers") if packages.get(name)]
+    return ", ".join(named)
+
+
+def _when(records: list[Record]) -> list[str]:
+    begun = [str(record.provenance["started"]) for record in records if "started" in record.provenance]
+    ended = [str(record.provenance["finished"]) for record in records if "finished" in record.provenance]
+    return [f"{_minute(min(begun))} to {_minute(max(ended))} (UTC)"] if begun and ended else []
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _unique(lines: Iterable[str]) -> list[str]:
+    return [line for line in dict.fromkeys(lines) if line]

@@ -1,0 +1,170 @@
+"""Claims as predicates, on numbers that are made up."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from ctrbench.bench.claims import Claim
+from ctrbench.bench.spec import TableSpec
+from ctrbench.bench.verdicts import Finding, Numbers
+from ctrbench.errors import ConfigError
+
+ROWS = {"one": "single_domain", "two": "single_domain", "many": "multi_domain", "text": "language_model"}
+AUC = {
+    "one": {"a": 0.70, "b": 0.60},
+    "two": {"a": 0.65, "b": 0.62},
+    "many": {"a": 0.69, "b": 0.66},
+    "text": {"a": 0.75, "b": 0.67},
+}
+
+
+def numbers(auc: dict[str, dict[str, float]] | None = None, **others: dict[str, dict[str, float]]) -> Numbers:
+    def value(row: str, domain: str, key: str | None) -> float | None:
+        return (others[key] if key else auc or AUC).get(row, {}).get(domain)
+
+    return Numbers(ROWS, {row: row for row in ROWS}, ("a", "b"), value)
+
+
+def outcome(data: Numbers | None = None, **claim: Any) -> Finding:
+    parsed: Any = TypeAdapter(Claim).validate_python({"text": "so it is", **claim})
+    found: Finding = parsed.test(data or numbers())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds"),
+    [
+        ({"rows": ["text"], "than": ["others"]}, True),
+        ({"rows": ["many"], "than": ["others"]}, False),
+        ({"rows": ["text"], "than": ["many"], "by": 0.0099}, True),
+        ({"rows": ["text"], "than": ["many"], "by": 0.02}, False),
+        ({"rows": ["text"], "than": ["many"], "by": 0.02, "on": "any"}, True),
+        ({"rows": ["text"], "than": ["many"], "by": 0.02, "domains": ["a"]}, True),
+        ({"rows": ["many"], "than": ["single_domain"]}, False),
+        ({"rows": ["many"], "than": ["single_domain"], "domains": ["b"]}, True),
+        ({"rows": ["single_domain"], "than": ["many"], "domains": ["a"], "pick": "best"}, True),
+        ({"rows": ["single_domain"], "than": ["many"], "domains": ["a"]}, False),
+    ],
+)
+def test_above(claim, holds):
+    found = outcome(kind="above", **claim)
+    assert found.verdict == ("holds" if holds else "does not hold")
+
+
+def test_a_row_is_not_above_one_that_is_as_high():
+    same = {**AUC, "text": AUC["many"]}
+    assert outcome(numbers(same), kind="above", rows=["text"], than=["many"]).verdict == "does not hold"
+
+
+def test_the_pair_that_decides_is_told_with_its_numbers():
+    found = outcome(kind="above", rows=["text"], than=["others"])
+    assert found.why == "a: text 0.7500, one 0.7000 (+0.0500); b: text 0.6700, many 0.6600 (+0.0100)"
+    assert found.numbers["one"] == {"a": 0.70, "b": 0.60}
+
+
+def test_one_number_above_another_of_the_same_row():
+    both = numbers(after={"one": {"a": 0.9, "b": 0.8}}, before={"one": {"a": 0.5, "b": 0.9}})
+    claim = {"kind": "above", "rows": ["one"], "than": ["one"], "value": "after", "over": "before"}
+    assert outcome(both, **claim, domains=["a"]).verdict == "holds"
+    assert outcome(both, **claim).verdict == "does not hold"
+    assert "one after 0.9000, one before 0.5000" in outcome(both, **claim).why
+
+
+def test_rising():
+    assert outcome(kind="rising", rows=["two", "many", "text"]).verdict == "holds"
+    assert outcome(kind="rising", rows=["one", "two", "many"]).verdict == "does not hold"
+    assert outcome(kind="rising", rows=["two", "larger", "text"]).verdict == "holds", (
+        "a row that is not run is left out"
+    )
+    assert outcome(kind="rising", rows=["larger", "text"]).verdict == "cannot be tested"
+
+
+def test_bound():
+    assert outcome(kind="bound", rows=["single_domain"], most=0.7).verdict == "holds"
+    assert outcome(kind="bound", rows=["single_domain"], most=0.69).verdict == "does not hold"
+    assert outcome(kind="bound", rows=["single_domain"], least=0.61, domains=["a"]).verdict == "holds"
+    assert (
+        outcome(kind="bound", rows=["single_domain"], least=0.61).why
+        == "a: two 0.6500 to one 0.7000; b: one 0.6000 to two 0.6200"
+    )
+
+
+def test_drops_are_relative():
+    assert outcome(kind="drop", base="text", rows=["one"], percent=6.6, domains=["a"]).verdict == "holds"
+    assert outcome(kind="drop", base="text", rows=["one"], percent=6.7, domains=["a"]).verdict == "does not hold"
+    assert outcome(kind="largest_drop", base="text", rows=["one"], on="b").verdict == "holds"
+    assert outcome(kind="largest_drop", base="text", rows=["one", "many"], on="b").verdict == "does not hold"
+    assert outcome(kind="largest_drop", base="text", rows=["one"], on="b").why == "one: a -6.67 %, b -10.45 %"
+
+
+def test_shown():
+    assert outcome(kind="shown", models=["one", "many"]).verdict == "holds"
+    assert outcome(kind="shown", models=["one", "ple"]).why == "no row of ple"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"kind": "above", "rows": ["text"], "than": ["others"]},
+        {"kind": "above", "rows": ["text"], "than": ["one"]},
+        {"kind": "rising", "rows": ["one", "text"]},
+        {"kind": "bound", "rows": ["one"], "most": 1},
+        {"kind": "drop", "base": "text", "rows": ["one"], "percent": 1},
+        {"kind": "largest_drop", "base": "text", "rows": ["one"], "on": "a"},
+    ],
+)
+def test_without_a_number_a_claim_cannot_be_tested(claim):
+    holes = {**AUC, "one": {"a": 0.7}}
+    found = outcome(numbers(holes), **claim)
+    assert found.verdict == "cannot be tested"
+    assert found.why == "there is no number of one on b"
+
+
+def test_a_domain_that_the_data_has_not_cannot_be_tested():
+    found = outcome(kind="above", rows=["text"], than=["one"], domains=["c"])
+    assert (found.verdict, found.why) == ("cannot be tested", "there is no number of text on c")
+
+
+def test_a_category_without_rows_cannot_be_tested():
+    some = Numbers({"text": "language_model"}, {"text": "text"}, ("a",), lambda row, domain, key: 0.5)
+    found = outcome(some, kind="above", rows=["text"], than=["multi_domain"])
+    assert (found.verdict, found.why) == ("cannot be tested", "there is no row of multi_domain")
+
+
+TABLE = """
+schema = 1
+title = "A table"
+kind = "main"
+domains = ["a", "b"]
+models = ["one", "two"]
+[[claims]]
+text = "so it is"
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ('kind = "abov"', "unknown claims.0.kind 'abov' in mine.toml. Did you mean 'above'?"),
+        ('rows = ["one"]', "the key 'claims.0.kind' is missing in mine.toml"),
+        (
+            'kind = "bound"\nrows = ["one"]\nmots = 1',
+            "unknown key 'claims.0.bound.mots' in mine.toml. Did you mean 'most'?",
+        ),
+        (
+            'kind = "bound"\nrows = ["onee"]\nmost = 1',
+            "claims.0 names 'onee', which is no row. Did you mean 'one'? (in mine.toml)",
+        ),
+        (
+            'kind = "largest_drop"\nbase = "one"\nrows = ["two"]\non = "c"',
+            "claims.0 names 'c', which is no domain. Known: a, b. (in mine.toml)",
+        ),
+    ],
+)
+def test_a_faulty_claim_is_one_sentence_that_names_file_and_key(tmp_path, lines, sentence):
+    file = tmp_path / "mine.toml"
+    file.write_text(TABLE + lines)
+    with pytest.raises(ConfigError) as caught:
+        TableSpec.read(file)
+    assert str(caught.value) == sentence

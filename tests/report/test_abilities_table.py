@@ -1,0 +1,133 @@
+"""What each kind of model can do: found, not typed; beside the paper's ticks."""
+
+import pytest
+
+from ctrbench.bench.abilities import Abilities
+from ctrbench.report import abilities as module
+from ctrbench.report.seesaw import balanced, gains
+from ctrbench.report.tables import build
+from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
+
+CAN = {
+    "multi": Abilities(generalization=False, semantics=False, scalability=True, added=1500),
+    "language": Abilities(generalization=True, semantics=True, scalability=True, added=70_000),
+}
+PUBLISHED = {
+    "multi": {"semantics": 0, "balance": 1, "generalization": 0, "scalability": 0},
+    "language": {"semantics": 1, "balance": 1, "generalization": 1, "scalability": 1},
+}
+JOINT, ALONE = 0.7, 0.65
+
+
+@pytest.fixture
+def spec():
+    return table("abilities", models=["multi", "language"], published=PUBLISHED)
+
+
+@pytest.fixture
+def plan(monkeypatch, spec):
+    register_models(monkeypatch)
+    monkeypatch.setattr(module, "abilities", lambda model, spec, data: CAN[model.name])
+    return make_plan(spec=spec)
+
+
+def records_of(plan, lost=None):
+    """Joint training is 0.05 better everywhere; `lost`: by (domain, seed), what it is better by instead."""
+    found = []
+    for run in plan.runs:
+        joint = len(run.spec.domains) > 1
+        better = {d: (lost or {}).get((d, run.spec.seed), JOINT - ALONE) for d in run.spec.domains}
+        found.append(make_record(run, {(d, "own"): ALONE + better[d] * joint for d in run.spec.domains}))
+    return found
+
+
+def built(plan, records):
+    return build(findings(plan, records))
+
+
+def cells(table, model):
+    row = next(row for row in table.rows if row.name == model)
+    heads = [(column.group, column.title) for column in table.columns]
+    return dict(zip(heads, row.cells, strict=True))
+
+
+def test_a_gain_is_joint_minus_alone_in_each_domain(plan):
+    entries = built(plan, records_of(plan)).entries
+    assert [(entry.row, entry.domain) for entry in entries] == [(m, d) for m in CAN for d in D3]
+    assert [entry.values["gain"] for entry in entries] == pytest.approx([0.05] * 6)
+    assert {(entry.values["joint_auc"], entry.values["alone_auc"]) for entry in entries} == {(JOINT, ALONE)}
+
+
+def test_ticks_stand_beside_the_papers_and_differences_are_marked(plan):
+    found = cells(built(plan, records_of(plan)), "multi")
+    assert {head: cell.text for head, cell in found.items() if head[1] in ("ours", "paper")} == {
+        ("Semantics", "ours"): "✗",
+        ("Semantics", "paper"): "✗",
+        ("Balance", "ours"): "✓",
+        ("Balance", "paper"): "✓",
+        ("Generalization", "ours"): "✗",
+        ("Generalization", "paper"): "✗",
+        ("Scalability", "ours"): "✓",
+        ("Scalability", "paper"): "✗",
+    }
+    assert [head for head, cell in found.items() if cell.detail == "≠"] == [("Scalability", "paper")]
+    assert found["Scalability", "ours"].detail == "+1.5K"
+
+
+@pytest.mark.parametrize(("gain", "balance"), [(-0.0009, True), (-0.0011, False)])
+def test_with_one_seed_a_domain_loses_where_the_loss_is_significant(plan, gain, balance):
+    table = built(plan, records_of(plan, {("gift_cards", 0): gain}))
+    assert table.entries[0].model["balance"] is balance
+    assert table.entries[2].values["loses"] is not balance
+    assert ("loses" in cells(table, "multi")["Gain of joint training", "Gift Cards"].detail) is not balance
+
+
+@pytest.mark.parametrize(("third", "balance"), [(0.03, True), (-0.02, False)])
+def test_with_several_seeds_the_deviation_decides(plan, spec, third, balance):
+    """-0.02, -0.03 and 0.03: mean -0.007, deviation 0.032; with -0.02 instead: mean -0.023, deviation 0.006."""
+    plan = make_plan(spec=spec, seeds=[0, 1, 2])
+    lost = {("gift_cards", 0): -0.02, ("gift_cards", 1): -0.03, ("gift_cards", 2): third}
+    table = built(plan, records_of(plan, lost))
+    assert table.entries[0].model["balance"] is balance
+    assert table.entries[2].values["gain_std"] == pytest.approx(0.0321 if balance else 0.0058, abs=1e-4)
+
+
+def test_balance_is_unknown_until_every_domain_is_known_or_one_loses(plan):
+    records = records_of(plan, {("fashion", 0): -0.1})
+    records[3] = None  # multi on gift_cards alone
+    table = built(plan, records)
+    assert table.entries[0].model["balance"] is False
+    records[1] = None
+    table = built(plan, records)
+    assert table.entries[0].model["balance"] is None
+    assert cells(table, "multi")["Balance", "ours"].text == "-"
+    assert cells(table, "multi")["Balance", "paper"].detail == ""
+
+
+def test_a_failed_run_is_footnoted(plan):
+    records = records_of(plan)
+    records[1] = failed_record(plan.runs[1])
+    table = built(plan, records)
+    assert table.footnotes == ["multi on fashion, seed 0, failed: it broke"]
+    assert cells(table, "multi")["Gain of joint training", "Fashion"].text == "failed"
+    assert cells(table, "language")["Balance", "ours"].text == "✓"
+
+
+def test_what_cannot_be_told_is_unknown_and_says_why(plan, monkeypatch):
+    unknown = Abilities(generalization=True, fault="backbone nobody/nothing is not here")
+    monkeypatch.setattr(module, "abilities", lambda model, spec, data: unknown)
+    table = built(plan, records_of(plan))
+    assert [cells(table, "multi")[name, "ours"].text for name in ("Semantics", "Generalization")] == ["-", "✓"]
+    assert table.footnotes[0] == "What multi can do cannot be told: backbone nobody/nothing is not here"
+
+
+def test_with_one_training_domain_there_is_nothing_to_balance(plan, spec):
+    plan = make_plan(spec=spec, domains=["fashion"])
+    table = built(plan, records_of(plan))
+    assert table.entries[0].model["balance"] is None
+
+
+def test_the_rule_is_stated(plan):
+    table = built(plan, records_of(plan))
+    assert any("not below -0.001" in line for line in table.caption)
+    assert balanced(gains(findings(plan, records_of(plan)).scores, plan.models[0]))

@@ -1,0 +1,275 @@
+"""The site as files: what there is, where links lead, what is replaced. In a browser: `test_site_browser`."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from posixpath import dirname, join, normpath
+
+import pytest
+
+from ctrbench.errors import ConfigError, OutputError
+from ctrbench.report import tables
+from ctrbench.report.entries import as_json
+from ctrbench.report.figures import FIGURES, Figure
+from ctrbench.report.site.asked import Asked
+from ctrbench.report.site.content import Shown, Site
+from ctrbench.report.site.overview import facts, leaders
+from ctrbench.report.site.write import MANIFEST, check_place, write
+from tests.fakes import findings, register_models
+from tests.report.sites import EVIL, done, evil_data, evil_plan, evil_site
+
+
+@pytest.fixture(autouse=True)
+def _models(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_models(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    with pytest.MonkeyPatch.context() as patch:
+        register_models(patch)
+        return evil_site()
+
+
+@pytest.fixture(scope="module")
+def written(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "site"
+    write(site, out)
+    return out
+
+
+class Links(HTMLParser):
+    """Where a page leads, what it names, and what it says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.to: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.to += [value for key in ("href", "src") if (value := found.get(key))]
+        self.ids += [value for key, value in attrs if key == "id" and value]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(out: Path) -> dict[str, Links]:
+    return {page.relative_to(out).as_posix(): Links(page.read_text("utf-8")) for page in out.rglob("*.html")}
+
+
+def test_every_link_leads_somewhere_on_the_site(written: Path) -> None:
+    pages = read(written)
+    for name, page in pages.items():
+        for link in page.to:
+            file, _, anchor = link.partition("#")
+            target = normpath(join(dirname(name), file)) if file else name
+            assert (written / target).is_file(), (name, link)
+            assert not anchor or anchor in pages[target].ids, (name, link)
+
+
+def test_no_name_is_given_twice_on_a_page(written: Path) -> None:
+    for name, page in read(written).items():
+        assert len(set(page.ids)) == len(page.ids), name
+
+
+def test_there_is_a_page_for_each_table_and_for_each_run_with_a_record(site: Site, written: Path) -> None:
+    assert {path.stem for path in written.glob("tables/*.html")} == {"a_main", "a_zero_shot"}
+    recorded = {run.id for run in site.runs if run.record is not None}
+    assert {path.stem for path in written.glob("runs/*.html")} == recorded
+    assert len(recorded) == len(site.runs) - 1
+
+
+def test_texts_stay_texts(written: Path) -> None:
+    """Every page has the tags that its templates and drawings have, and no other."""
+    for name, page in read(written).items():
+        assert "img" not in page.tags, name
+        assert "b" not in page.tags, name
+        assert EVIL not in (written / name).read_text("utf-8"), name
+    overview = (written / "index.html").read_text("utf-8")
+    assert "&lt;/script&gt;&lt;script&gt;" in overview
+    assert "{{7*7}}" in overview
+
+
+def test_a_charts_data_cannot_end_its_block(written: Path) -> None:
+    text = (written / "tables/a_main.html").read_text("utf-8")
+    blocks = re.findall(r'<script type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert blocks
+    assert any(EVIL in json.dumps(json.loads(block), ensure_ascii=False).replace('\\"', '"') for block in blocks)
+
+
+def test_every_page_forbids_what_is_not_its_own(written: Path) -> None:
+    for path in written.rglob("*.html"):
+        policy = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', path.read_text("utf-8"))
+        assert policy == [
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
+            "form-action 'none'"
+        ]
+
+
+def test_the_downloads_hold_the_table(site: Site, written: Path) -> None:
+    table = site.tables[0].table
+    assert table is not None
+    assert (written / "tables/a_main.json").read_text("utf-8") == as_json(table)
+    assert (written / "tables/a_main.csv").read_text("utf-8").startswith("model,domain,")
+
+
+def test_the_overview_says_what_the_data_is_who_leads_and_what_is_lacking(site: Site, written: Path) -> None:
+    text = Links((written / "index.html").read_text("utf-8")).text
+    assert "Synthetic data: these numbers say nothing about real accuracy." in text
+    assert "10 done, 1 failed, 1 missing" in text
+    assert "cpu, 2 CPU cores" in text
+    assert "2026-01-02 03:04 to 2026-01-02 04:00 (UTC)" in text
+    assert f"table9: {EVIL}" in text
+    assert "ctrbench run a_zero_shot --models multi --seeds 1, --limit 5 --target all_beauty\n" in text
+    first = leaders(site.tables[0].table)[0]  # type: ignore[arg-type]
+    assert (first.best, first.value, first.second, first.second_value) == ("language", "0.7050", "single", "0.6150")
+
+
+def test_real_data_has_no_warning(tmp_path: Path) -> None:
+    plan = evil_plan()
+    real = plan.dataset.model_copy(update={"synthetic": False})
+    vars(plan)["dataset"] = real
+    write(Site([Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data()))]), tmp_path / "site")
+    text = (tmp_path / "site/index.html").read_text("utf-8")
+    assert "Synthetic" not in text
+    assert "Nothing: every run of these tables is done." in text
+
+
+def test_a_runs_page_tells_its_settings_provenance_numbers_and_curve(site: Site, written: Path) -> None:
+    run = next(run for run in site.runs if run.spec.model == "language")
+    text = Links((written / f"runs/{run.id}.html").read_text("utf-8")).text
+    for piece in ("dropout", "a:B", "0.7000", "hash of fashion", "Learning curve", EVIL, run.id):
+        assert piece in text, piece
+    assert "ctrbench run a_zero_shot --models language --seeds 0, --limit 5 --target all_beauty" in text
+
+
+def test_a_failed_run_has_a_page_with_its_error_and_no_curve(site: Site, written: Path) -> None:
+    run = next(run for run in site.runs if run.status == "failed")
+    page = Links((written / f"runs/{run.id}.html").read_text("utf-8"))
+    assert f"This run failed: {EVIL}" in page.text
+    assert "figure" not in page.tags
+
+
+def test_a_table_that_cannot_be_made_hides_neither_its_runs_nor_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(found: object) -> None:
+        raise ConfigError(f"no such thing: {EVIL}")
+
+    monkeypatch.setitem(tables.LAYOUTS, "main", fail)
+    site = evil_site()
+    write(site, tmp_path / "site")
+    page = Links((tmp_path / "site/tables/a_main.html").read_text("utf-8"))
+    assert f"This table cannot be shown: no such thing: {EVIL}" in page.text
+    assert "language" in page.text
+    assert not (tmp_path / "site/tables/a_main.csv").exists()
+    assert (tmp_path / "site/tables/a_zero_shot.csv").exists()
+
+
+def test_a_figure_that_cannot_be_drawn_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(found: object) -> None:
+        raise ZeroDivisionError(EVIL)
+
+    monkeypatch.setitem(FIGURES, "cost", Figure(("main",), "Cost", fail))  # type: ignore[arg-type]
+    write(evil_site(), tmp_path / "site")
+    page = Links((tmp_path / "site/tables/a_main.html").read_text("utf-8"))
+    assert f"Cost cannot be drawn: ZeroDivisionError: {EVIL}" in page.text
+    assert "figure-learning-curves" in page.ids
+
+
+def test_machines_that_differ_are_all_named(site: Site) -> None:
+    plan = evil_plan()
+    records = [done(run) for run in plan.runs]
+    records[0].provenance = {**records[0].provenance, "device": "Some GPU"}
+    told = dict(facts(Site([Shown.of(findings(plan, records, evil_data()))])))
+    assert told["Machine"] == "Some GPU, 2 CPU cores, unknown system; cpu, 2 CPU cores, unknown system"
+
+
+def test_two_tables_of_one_name_are_refused() -> None:
+    shown = evil_site().tables[0]
+    with pytest.raises(ConfigError, match="two of the tables are named 'a_main'"):
+        Site([shown, shown])
+
+
+def test_a_command_has_the_settings_of_its_own_row_only() -> None:
+    asked = Asked(("--limit", "5"), ("a b",), ("odd.train.epochs=3", "multi.config.dim=4", "single.train.lr=1"))
+    found = asked.command(["t"], ["odd"], {"multi"}, 1, beyond=True)
+    assert found == (
+        "ctrbench run t --models odd --seeds 1, --limit 5 --target 'a b'"
+        " --set odd.train.epochs=3 --set multi.config.dim=4"
+    )
+
+
+# Where a site is written.
+
+
+@pytest.fixture
+def small() -> Site:
+    return Site([])
+
+
+def test_a_site_replaces_one_of_ours_and_leaves_nothing_of_it(small: Site, tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    write(evil_site(), out)
+    write(small, out)
+    assert not (out / "runs").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_an_empty_folder_is_filled(small: Site, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    write(small, tmp_path / "site")
+    assert (tmp_path / "site/index.html").is_file()
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "runs/mine.html", "assets/deep/er.css"])
+def test_a_site_with_something_of_the_readers_own_in_it_is_refused(small: Site, tmp_path: Path, foreign: str) -> None:
+    out = tmp_path / "site"
+    write(small, out)
+    (out / foreign).parent.mkdir(parents=True, exist_ok=True)
+    (out / foreign).write_text("precious")
+    with pytest.raises(OutputError, match=f"{foreign} is no part of a site that ctrbench wrote"):
+        write(small, out)
+    assert (out / foreign).read_text() == "precious"
+
+
+def test_a_folder_or_a_file_of_somebody_else_is_refused(small: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/index.html").write_text("precious")
+    (tmp_path / "folder" / MANIFEST).write_text('{"files": ["index.html"]}')
+    for name in ("file", "folder"):
+        with pytest.raises(OutputError, match="choose another folder with --out"):
+            check_place(tmp_path / name)
+
+
+def test_a_site_that_cannot_be_written_whole_leaves_the_old_one(
+    small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "site"
+    write(evil_site(), out)
+    before = sorted(path.name for path in out.rglob("*"))
+
+    def full(self: Path, *args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write(small, out)
+    assert sorted(path.name for path in out.rglob("*")) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_the_scripts_are_there_once_and_the_site_is_small(written: Path) -> None:
+    scripts = list(written.rglob("*.js"))
+    assert sorted(path.name for path in scripts) == ["site.js", "vega.js"]
+    assert sum(path.stat().st_size for path in written.rglob("*")) < 3_000_000
