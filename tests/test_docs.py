@@ -164,3 +164,30 @@ def test_the_snippet_adds_and_removes_a_domain(tmp_path, monkeypatch, capsys):
     new = names["load_tensors"](Path("gift_cards.safetensors"))[0]
     assert new
     assert all("gift_cards" in name for name in new)
+
+
+# Tables.
+def test_the_table_of_ones_own_is_a_table(tmp_path):
+    from ctrbench.bench.spec import TableSpec
+
+    ((_, text),) = [
+        block
+        for block in re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "tables.md").read_text("utf-8"), re.DOTALL)
+        if block[0] == "toml"
+    ]
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    spec = TableSpec.read(file)
+    assert [spec.model_of(row) for row in spec.models] == ["deepfm"] * 3 + ["mmoe", "shared_bottom"]
+
+
+def test_every_metric_and_kind_of_claim_is_told():
+    from typing import get_args
+
+    from ctrbench.bench.claims import Claim
+    from ctrbench.report.measures import METRICS
+
+    told = (ROOT / "docs" / "tables.md").read_text("utf-8")
+    kinds = [get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(Claim)[0])]
+    assert all(f"`{name}`" in told or f"--metric {name}" in told for name in METRICS)
+    assert all(f"`{kind}`" in told for kind in kinds)

@@ -23,8 +23,8 @@ class BackboneFiles:
 
     `gguf` names the one file in `path` that holds configuration, tokenizer and weights, for a backbone in GGUF.
     `build` makes a backbone with random weights, for tests and offline smoke runs; tables say when one was used.
-    `advice` is what to do where it cannot be loaded. `architecture`, the keys of its `config.json` that decide sizes and
-    `model_type`, lets `ctrbench check` estimate costs before anything is fetched.
+    `advice` is what to do where it cannot be loaded. `architecture`, the keys of its `config.json` that decide sizes,
+    and `model_type`, lets `ctrbench check` estimate costs before anything is fetched.
     """
 
     name: str

@@ -29,7 +29,7 @@ def architecture_suffices() -> Iterator[None]:
 
 
 def known(files: BackboneFiles) -> Mapping[str, Any] | None:
-    """The architecture that stands for files which are not here, where that suffices; None where they are to be read."""
+    """What stands for files that are not here, where an architecture suffices; None where they are to be read."""
     if files.architecture is None or not _suffices.get() or files.here:
         return None
     return files.architecture

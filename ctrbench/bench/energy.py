@@ -63,7 +63,7 @@ class Energy:
 
 @contextmanager
 def measured(device: torch.device) -> Iterator[Energy]:
-    """The energy of what happens inside. On a GPU that does not tell its own, processors alone would mislead: unknown."""
+    """The energy of what happens inside; unknown on a GPU that does not tell its own: processors would mislead."""
     energy = Energy()
     counters = _counters(device)
     stop = threading.Event()

@@ -93,7 +93,9 @@ def total(costs: Sequence[Costed], place: Place | None) -> str:
     if not left:
         return "Nothing is left to do: every run is done."
     guesses = [cost.guess for cost in left]
-    downloads = {guess.assumed or cost.run.spec.model: guess.download_bytes for cost, guess in zip(left, guesses, strict=True)}
+    downloads = {
+        guess.assumed or cost.run.spec.model: guess.download_bytes for cost, guess in zip(left, guesses, strict=True)
+    }
     return (
         f"To do: {len(left)} of {len(costs)} runs; "
         f"steps {_sum([g.steps for g in guesses], lambda steps: f'{steps:,}')}, "
@@ -129,8 +131,8 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
         )
     if assumed := sorted({cost.guess.assumed for cost in costs if cost.guess.assumed}):
         yield (
-            f"Not here, and known by architecture alone: {', '.join(assumed)}. Each byte of a prompt counts as a token, "
-            "up to max_length: an upper bound. Downloads are 4 bytes per parameter."
+            f"Not here, and known by architecture alone: {', '.join(assumed)}. Each byte of a prompt counts as a "
+            "token, up to max_length: an upper bound. Downloads are 4 bytes per parameter."
         )
     if place is not None:
         gpu = place.gpu

@@ -1,4 +1,4 @@
-"""A small dataset counted as if it were a large one whose files are not here: for estimates of cost, never to train on."""
+"""A small dataset counted as if it were a large one that is not here: for estimates of cost, never to train on."""
 
 from __future__ import annotations
 

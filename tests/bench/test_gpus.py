@@ -13,7 +13,9 @@ def test_a_gpu_is_found_by_name_and_number(text, name, count):
     assert (found.gpu.name, found.count) == (name, count)
 
 
-@pytest.mark.parametrize(("text", "said"), [("V10", "Did you mean 'V100'"), ("TPU", "Known: A100"), ("V100x0", "no GPU")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("V10", "Did you mean 'V100'"), ("TPU", "Known: A100"), ("V100x0", "no GPU")]
+)
 def test_another_name_is_a_sentence(text, said):
     with pytest.raises(ConfigError, match=said):
         place(text)

@@ -7,14 +7,19 @@ from ctrbench.backbones.load import empty_encoder
 from ctrbench.bench.plan import plan
 from ctrbench.bench.spec import TableSpec
 from ctrbench_plugins.models.uni_ctr.config import Config, tap_layers
-from tests.fakes import FakeData
+from tests.fakes import TITLES, FakeData
 
 SINGLE = ("pnn", "dcn", "deepfm", "xdeepfm", "dien", "autoint", "fibinet", "inttower")
 
 
 def rows(table):
     """Each row's resolved settings, by name."""
-    return {facts.name: facts for facts in plan(TableSpec.find(table), FakeData(), profile="paper").models}
+    return {
+        facts.name: facts
+        for facts in plan(
+            TableSpec.find(table), FakeData({**TITLES, "digital_music": "Digital Music"}), profile="paper"
+        ).models
+    }
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def test_the_outcome_is_metrics_and_cost(record):
 
 
 def test_an_unknown_tracker_is_a_sentence():
-    with pytest.raises(ConfigError, match="no such tracker.*mlflow"):
+    with pytest.raises(ConfigError, match=r"no such tracker.*mlflow"):
         check(["mlfow"])
 
 

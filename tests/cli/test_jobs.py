@@ -44,7 +44,6 @@ config = { dim = 16 }
 """
 
 
-
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
     """Three tables, the last on data of its own; a dataset of four domains; an executor that trains nothing."""
@@ -63,7 +62,9 @@ def tables(tmp_path, monkeypatch):
     monkeypatch.setattr("ctrbench.data.resolve.open_dataset", open_dataset)
     monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
     monkeypatch.setattr("ctrbench.bench.execute.execute", _execute)
-    monkeypatch.setattr("ctrbench.bench.estimate.estimate", lambda run, data: Estimate(10, 10, 100, 1e15, 2**20, 60.0, 0))
+    monkeypatch.setattr(
+        "ctrbench.bench.estimate.estimate", lambda run, data: Estimate(10, 10, 100, 1e15, 2**20, 60.0, 0)
+    )
     return opened
 
 
