@@ -119,7 +119,7 @@ class _Run:
 
     def train(self) -> Record:
         """Fit the model; leave its best weights and its featurizer's state; a record without metrics."""
-        started = datetime.now(UTC)
+        started = _now()
         reset_peak_memory()
         with self.team.together():
             self.watch(Progress("features", 0, self._count("train") + self._count("valid")))
@@ -151,8 +151,8 @@ class _Run:
             history=result.epochs,
             provenance={
                 **provenance(self.spec.model, _device(model)),
-                "started": started.isoformat(timespec="seconds"),
-                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                "started": started,
+                "finished": _now(),
             },
             notes=[*model.notes(), *featurizer.notes()],
         )
@@ -161,6 +161,8 @@ class _Run:
         """Of a run with a base: what its model says of the old domains before it is trained."""
         if self.spec.base is None:
             return None
+        base = self.folder.beside(self.spec.base)
+        self.team.on_main(lambda: grow.forget_older(base, self.folder))
         place(model, self.team)
         return grow.OldDomains.of(self.spec, self.data, self.folder, model, featurizer, self._score_options())
 
@@ -192,7 +194,7 @@ class _Run:
             scores = logits.drop("domain").with_columns(truth)
             found = metric_tree.merge(found, metric_tree.metrics(split, domain, scores, heads))
             parts.append(metric_tree.long_table(split, domain, scores, heads))
-        self.team.on_main(lambda: self._store(pl.concat(parts)))
+        self.team.on_main(lambda: self._store(pl.concat(parts), anew=not record.metrics))
         speed = scored / seconds if seconds else None
         return record.model_copy(
             update={
@@ -223,6 +225,7 @@ class _Run:
             error=in_words(error),
             spec=self.spec,
             dataset=DatasetFacts.of(self.data),
+            provenance={**provenance(self.spec.model, self.team.device), "finished": _now()},
         )
 
     def _trained(self) -> tuple[CTRModel, Featurizer]:
@@ -270,14 +273,20 @@ class _Run:
             steps=result.steps,
         )
 
-    def _store(self, new: pl.LazyFrame) -> None:
-        """Add rows to the predictions; the same target scored twice is kept once."""
+    def _store(self, new: pl.LazyFrame, *, anew: bool) -> None:
+        """Add rows to the predictions; the same target scored twice is kept once. `anew`: those there are spoilt."""
         path, target = self.folder.predictions, ["split", "domain", "head"]
-        if path.exists():
+        if path.exists() and anew:
+            stored.set_aside(path, copy=True)
+        elif path.exists():
             again = new.select(target).unique()
             new = pl.concat([pl.scan_parquet(path).join(again, on=target, how="anti", maintain_order="left"), new])
         with records.atomic(path) as temporary:
             new.sink_parquet(temporary)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _device(model: CTRModel) -> torch.device:

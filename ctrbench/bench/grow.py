@@ -6,6 +6,7 @@ What was there before must stay as it was, bitwise: its weights, and what it say
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 from ctrbench.bench import records
 from ctrbench.bench.build import add_domains, build
 from ctrbench.bench.records import Growth, RunFolder
+from ctrbench.bench.stored import built_on
 from ctrbench.data.fingerprint import file_hash
 from ctrbench.errors import CtrbenchError, Damaged, OutputError, PluginError
 from ctrbench.evaluation.score import score
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
     from ctrbench.features.featurizer import Featurizer
 
+_log = logging.getLogger(__name__)
 SAMPLE = 64
 """The latest train rows of each old domain, whose logits are compared before and after; test rows are scored once."""
 
@@ -42,7 +45,7 @@ def untrained(spec: RunSpec, data: PreparedDataset, folder: RunFolder) -> tuple[
     """
     if spec.base is None:
         return build(spec, data, spec.limit)
-    base = base_folder(spec, folder)
+    base = folder.beside(spec.base)
     _check_done(spec.base, base)
     try:
         model, featurizer = trained(spec.base, data, base)
@@ -55,18 +58,12 @@ def untrained(spec: RunSpec, data: PreparedDataset, folder: RunFolder) -> tuple[
 def trained(spec: RunSpec, data: PreparedDataset, folder: RunFolder) -> tuple[CTRModel, Featurizer]:
     """The model that a run left, and its featurizer, from their files. Raises `OutputError` where these are damaged."""
     if spec.base is not None:
-        _check_same(base_folder(spec, folder), folder)
+        _check_same(folder.beside(spec.base), folder)
         model, featurizer = untrained(spec, data, folder)
     else:
         model, featurizer = build(spec, data, spec.limit, state=_features(folder))
     load_trained(model, load_tensors(folder.model)[0])
     return model, featurizer
-
-
-def base_folder(spec: RunSpec, folder: RunFolder) -> RunFolder:
-    """Where the base's files lie: beside those of the run, for both are of one model and dataset."""
-    assert spec.base is not None
-    return RunFolder(folder.path.with_name(spec.base.id))
 
 
 def _check_done(base: RunSpec, folder: RunFolder) -> None:
@@ -85,10 +82,17 @@ def _check_same(base: RunFolder, folder: RunFolder) -> None:
     """A network that was trained on top of one base means nothing on top of another."""
     record = records.read(folder.record)
     growth = record.growth if record is not None else None
-    if growth is not None and base.model.exists() and growth.base_file != file_hash(base.model):
+    if growth is not None and base.model.exists() and not built_on(base, growth):
         raise Damaged(
             f"the base {base.path} was trained anew after {folder.path}; delete that folder to run this again"
         )
+
+
+def forget_older(base: RunFolder, folder: RunFolder) -> None:
+    """Remove a checkpoint that was begun before its base was trained: on top of another model, maybe."""
+    if folder.checkpoint.exists() and folder.checkpoint.stat().st_mtime < base.model.stat().st_mtime:
+        _log.warning("%s is older than the base %s; the training begins anew", folder.checkpoint, base.path)
+        folder.checkpoint.unlink()
 
 
 def _features(folder: RunFolder) -> Mapping[str, Any]:
@@ -134,7 +138,7 @@ class OldDomains:
         with team().together():
             rows = Rows.build(data.rows("train", old, SAMPLE), data.items, view, old)
         before = score(model, rows, heads, **options)
-        return cls(spec.base, base_folder(spec, folder), rows, heads, options, before)
+        return cls(spec.base, folder.beside(spec.base), rows, heads, options, before)
 
     def unchanged(self, model: CTRModel) -> Growth:
         """Compare logits and weights with what they were; `PluginError` where any bit of them moved."""

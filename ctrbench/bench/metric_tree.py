@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -12,6 +13,7 @@ from ctrbench.evaluation.metrics import auc, logloss
 
 MetricTree = dict[str, dict[str, dict[str, Metrics]]]
 """split -> domain -> head"""
+_SAME = 1e-9  # between a metric in a record and the same one from the file beside it
 
 
 def long_table(split: str, domain: str, scores: pl.DataFrame, heads: Sequence[str]) -> pl.LazyFrame:
@@ -38,6 +40,17 @@ def _metric(label: pl.Series, logit: pl.Series) -> Metrics:
     labels, logits = label.to_numpy(), logit.to_numpy()
     value = auc(labels, logits)
     return Metrics(auc=value, logloss=logloss(labels, logits), rows=len(labels), positives=int(labels.sum()))
+
+
+def comes_of(label: pl.Series, logit: pl.Series, told: Metrics) -> bool:
+    """Whether rows give the metrics that a record tells of them."""
+    if label.null_count() or logit.null_count() or logit.is_nan().any():
+        return False
+    found = _metric(label, logit)
+    if (found.rows, found.positives) != (told.rows, told.positives):
+        return False
+    pairs = ((found.auc, told.auc), (found.logloss, told.logloss))
+    return all(a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=_SAME)) for a, b in pairs)
 
 
 def merge(*trees: MetricTree) -> MetricTree:

@@ -175,6 +175,10 @@ class RunFolder:
         """The folder of a run; `dataset` is the source's name."""
         return cls(Path(results) / slug(dataset) / slug(spec.model) / spec.id)
 
+    def beside(self, base: RunSpec) -> RunFolder:
+        """The folder of the run that this one builds on: both are of one model and dataset."""
+        return RunFolder(self.path.with_name(base.id))
+
     @property
     def record(self) -> Path:
         """Written last: a folder without it is an unfinished run."""

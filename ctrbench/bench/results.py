@@ -19,7 +19,7 @@ from filelock import Timeout
 from ctrbench import files, registry
 from ctrbench.bench import records, turns
 from ctrbench.bench.records import Record, RunFolder, Unusable, slug
-from ctrbench.errors import ConfigError
+from ctrbench.errors import ConfigError, OutputError
 
 Status = Literal["done", "failed", "unreadable", "unfinished", "running"]
 STATUSES: tuple[Status, ...] = ("done", "failed", "unreadable", "unfinished", "running")
@@ -131,6 +131,8 @@ def remove(run: StoredRun) -> bool:
     """Remove a run's folder: at once under another name, which then is deleted. False where a process is at it."""
     path = run.folder.path
     gone = path.with_name(f".{path.name}{REMOVED}")
+    if path.is_symlink():
+        raise OutputError(f"{path} is a link to {path.resolve()}, which is left as it is; remove the link yourself")
     try:
         with turns.lock_of(run.folder).acquire(timeout=0):
             shutil.rmtree(gone, ignore_errors=True)
@@ -138,6 +140,8 @@ def remove(run: StoredRun) -> bool:
         shutil.rmtree(gone)
     except Timeout:
         return False
+    except NotImplementedError as fault:
+        raise OutputError(f"{run.folder.lock} cannot be locked ({fault}); remove {path} yourself") from fault
     except OSError as fault:
         raise files.unwritable(path, fault, "see to its rights, and try again") from fault
     with suppress(OSError):  # the last run of its model, or of its dataset

@@ -72,9 +72,7 @@ def run_plans(
     """
     processes, runs = team(), shared(work)
     found = [record_of_main(processes, partial(_stored, data, run, results)) for run, data in runs]
-    todo = processes.on_main(
-        lambda: [not _whole(*one, record, results) for one, record in zip(runs, found, strict=True)]
-    )
+    todo = processes.on_main(lambda: _todo(runs, found, results))
     if any(todo):
         ensure_writable(results, processes)
         with processes.together():
@@ -90,6 +88,8 @@ def run_plans(
         record = record_of_main(processes, partial(_stored, data, run, results))
         if processes.on_main(lambda: record != found[index] and _settled(run, data, record, results)):
             tell(index, "failed" if record is None or record.status == "failed" else "taken", record)
+        elif processes.on_main(lambda: _whole(run, data, record, results)):
+            tell(index, "cached", record)
         else:
             tell(index, "started")
             record = _execute(run, data, results, watch)
@@ -122,7 +122,10 @@ def check(missing: Iterable[tuple[PlannedRun, PreparedDataset]]) -> None:
     """Settings that do not fit, and backbones that cannot be found, end the table before anything is spent."""
     from ctrbench.bench import build  # imports transformers and peft for a language model
 
-    one_each = {(run.spec.model, json.dumps(run.spec.config), data.fingerprint): (run, data) for run, data in missing}
+    one_each: dict[str, tuple[PlannedRun, PreparedDataset]] = {}
+    for run, data in missing:
+        decisive = run.spec.model_dump(mode="json", include={"model", "config", "train", "dataset"})
+        one_each.setdefault(json.dumps([decisive, run.spec.base is None], sort_keys=True), (run, data))
     for run, data in one_each.values():
         build.check(run.spec, data)
 
@@ -152,6 +155,18 @@ def _folder(data: PreparedDataset, run: PlannedRun, results: Path) -> RunFolder:
 def _whole(run: PlannedRun, data: PreparedDataset, record: Record | None, results: Path) -> bool:
     """Whether a run is done, its targets are scored, and what else it needs is on disk."""
     return records.complete(record, run.targets) and not needs.lacking(_folder(data, run, results), run.needs)
+
+
+def _todo(
+    runs: Sequence[tuple[PlannedRun, PreparedDataset]], found: Sequence[Record | None], results: Path
+) -> list[bool]:
+    """Which runs are to be looked at in turn: what is not whole, and what builds on that, for it may change."""
+    begun: set[str] = set()
+    for (run, data), record in zip(runs, found, strict=True):
+        based = run.spec.base is not None and run.spec.base.id in begun
+        if based or not _whole(run, data, record, results):
+            begun.add(run.spec.id)
+    return [run.spec.id in begun for run, _ in runs]
 
 
 def _settled(run: PlannedRun, data: PreparedDataset, record: Record | None, results: Path) -> bool:

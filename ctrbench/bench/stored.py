@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from ctrbench import files
 from ctrbench.bench import records
-from ctrbench.bench.records import ADVICE, DatasetFacts, Record, RunFolder, Unusable
+from ctrbench.bench.records import ADVICE, DatasetFacts, Growth, Record, RunFolder, Unusable
 from ctrbench.bench.spec import RunSpec
 
 _log = logging.getLogger(__name__)
@@ -47,37 +49,39 @@ def sound(folder: RunFolder) -> Record | None:
     if record is None:
         return None
     _check_identity(folder, record)
+    _check_base(folder, record)
     if record.status == "done" and folder.predictions.exists():
         _check_predictions(folder.predictions, record)
     return record
 
 
 def recover(folder: RunFolder) -> Record | None:
-    """The same, where what is spoilt is set aside, and a warning says so.
+    """The same, where a spoilt record is set aside, and the run has none then; a warning says so.
 
-    A run whose record was spoilt has none then. One whose predictions were is as trained, and never scored.
+    A run whose predictions are spoilt is as trained, and never scored; they stay until new ones take their place, for
+    without them the record would be believed.
     """
     try:
         return sound(folder)
     except Unusable as fault:
         if not fault.spoilt:
             raise
-        kept = set_aside(fault.file)
         if fault.file == folder.record:
+            kept = set_aside(fault.file)
             _log.warning("%s %s; it is kept as %s, and the run is done again", fault.file, fault.what, kept.name)
             return None
-        _log.warning("%s %s; it is kept as %s, and the run is scored again", fault.file, fault.what, kept.name)
+        _log.warning("%s %s; the run is scored again", fault.file, fault.what)
         record = records.read(folder.record)
         return record and record.model_copy(update={"metrics": {}})
 
 
-def set_aside(file: Path) -> Path:
-    """Rename a file to one that nothing reads: `record.json.bad-1`."""
+def set_aside(file: Path, *, copy: bool = False) -> Path:
+    """Rename (or copy) a file to one that nothing reads: `record.json.bad-1`."""
     number = 1
     while (kept := file.with_name(f"{file.name}.bad-{number}")).exists():
         number += 1
     try:
-        return file.rename(kept)
+        return Path(shutil.copyfile(file, kept)) if copy else file.rename(kept)
     except OSError as fault:
         raise files.unwritable(kept, fault, ADVICE) from fault
 
@@ -89,6 +93,23 @@ def _check_identity(folder: RunFolder, record: Record) -> None:
         raise Unusable(folder.record, f"is not of run {folder.path.name}: its settings are those of run {own}")
     if record.dataset.fingerprint != record.spec.dataset:
         raise Unusable(folder.record, "names another dataset than its settings do")
+
+
+def _check_base(folder: RunFolder, record: Record) -> None:
+    """A network that was trained on top of one base means nothing beside another; only a younger one is read."""
+    if record.growth is None or record.spec.base is None:
+        return
+    base = folder.beside(record.spec.base)
+    with suppress(OSError):  # without its base, a run still is what it was
+        if base.model.stat().st_mtime > folder.record.stat().st_mtime and not built_on(base, record.growth):
+            raise Unusable(folder.record, f"was made on top of {base.path}, which was trained anew since")
+
+
+def built_on(base: RunFolder, growth: Growth) -> bool:
+    """Whether a base's model still is the one that was grown. Raises `OSError` where it cannot be read."""
+    from ctrbench.data.fingerprint import file_hash
+
+    return file_hash(base.model) == growth.base_file
 
 
 def _check_predictions(file: Path, record: Record) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,7 +112,11 @@ def held(folder: RunFolder) -> bool:
 
 def tidy(folder: RunFolder) -> None:
     """Remove what a killed process left in the folder of a finished run, where that is possible and nobody is at it."""
-    left = leftovers(folder)
+    clear(folder, leftovers(folder))
+
+
+def clear(folder: RunFolder, left: Sequence[Path]) -> None:
+    """Remove files of a run, where that is possible and nobody is at it."""
     if not left:
         return
     with suppress(OSError, NotImplementedError, Timeout), lock_of(folder).acquire(timeout=0):

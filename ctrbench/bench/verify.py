@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,14 +14,13 @@ import polars as pl
 from safetensors import SafetensorError, safe_open
 
 from ctrbench import files
-from ctrbench.bench import metric_tree, records, stored, turns
-from ctrbench.bench.records import Metrics, Record, RunFolder, Unusable, slug
+from ctrbench.bench import metric_tree, needs, records, stored, turns
+from ctrbench.bench.records import Record, RunFolder, Unusable, slug
 from ctrbench.bench.results import StoredRun, half_removed
 from ctrbench.data.lines import reading
 from ctrbench.data.store import TRUE_PROBABILITY, PreparedDataset, rows_hash
-from ctrbench.errors import CtrbenchError, DataError
+from ctrbench.errors import CtrbenchError, DataError, OutputError
 
-_SAME = 1e-9  # between a metric in a record and the same one from the file beside it
 _SLICE = 2**16  # rows in memory at a time
 
 
@@ -75,10 +73,9 @@ class Verifier:
 
     def _left(self, folder: RunFolder, *, ended: bool) -> Iterator[Finding]:
         left = turns.leftovers(folder) if ended else files.leftovers(folder.path)
+        if self.clean:
+            turns.clear(folder, left)
         for path in left:
-            if self.clean:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
             yield self._leftover(path)
         for path in sorted(folder.path.glob("*.bad-*")):
             yield Finding(path, "note", "was set aside; nothing reads it")
@@ -135,6 +132,11 @@ def _weights(folder: RunFolder) -> Iterator[Finding]:
                 file.keys()
         except (OSError, SafetensorError) as fault:
             yield Finding(path, "fault", f"cannot be read ({fault})")
+    if folder.latency.exists():
+        try:
+            needs.read_latency(folder)
+        except OutputError as fault:
+            yield Finding(folder.latency, "fault", str(fault).removeprefix(f"{folder.latency} "))
     try:
         json.loads(folder.features.read_text("utf-8"))
     except FileNotFoundError:
@@ -156,22 +158,18 @@ def _predictions(folder: RunFolder, record: Record) -> Iterator[Finding]:
                 except DataError as fault:
                     yield Finding(folder.predictions, "fault", str(fault).removeprefix(f"{folder.predictions} "))
                     return
-                different = [name for name, found in again.items() if name in heads and not _same(found, heads[name])]
-                if different:
-                    what = f"{split} rows of {domain}, head {different[0]}"
-                    yield Finding(folder.predictions, "fault", f"is not what its record was made of ({what})")
+                for name, (label, logit) in again.items():
+                    if name in heads and not metric_tree.comes_of(label, logit, heads[name]):
+                        what = f"is not what its record was made of ({split} rows of {domain}, head {name})"
+                        yield Finding(folder.predictions, "fault", what)
+                        break
 
 
-def _again(folder: RunFolder, split: str, domain: str, head: str) -> dict[str, Metrics]:
-    """The metrics of a head, and of the oracle, from stored predictions."""
+def _again(folder: RunFolder, split: str, domain: str, head: str) -> dict[str, tuple[pl.Series, pl.Series]]:
+    """Labels and logits of a head, and of the oracle where it is known, as they are stored."""
     with reading(folder.predictions, f"`ctrbench results rm {folder.path.name}`, and run it again"):
         rows = pl.scan_parquet(folder.predictions).filter(split=split, domain=domain, head=head)
-        scores = rows.select("label", pl.col("logit").alias(head), TRUE_PROBABILITY).collect()
-    return metric_tree.metrics(split, domain, scores, [head])[split][domain]
-
-
-def _same(found: Metrics, told: Metrics) -> bool:
-    if (found.rows, found.positives) != (told.rows, told.positives):
-        return False
-    pairs = ((found.auc, told.auc), (found.logloss, told.logloss))
-    return all(a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=_SAME)) for a, b in pairs)
+        found = rows.select("label", "logit", TRUE_PROBABILITY).collect()
+    truth = found[TRUE_PROBABILITY]
+    oracle = {} if truth.null_count() else {records.ORACLE: (found["label"], (truth / (1 - truth)).log())}
+    return {head: (found["label"], found["logit"]), **oracle}

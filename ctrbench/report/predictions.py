@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctrbench.errors import DataError
-from ctrbench.evaluation.metrics import auc
 
 if TYPE_CHECKING:
     import polars as pl
 
     from ctrbench.bench.plan import PlannedRun
-    from ctrbench.bench.records import Metrics, Target
+    from ctrbench.bench.records import Target
     from ctrbench.report.findings import Findings
-
-_SAME = 1e-9  # between an AUC in a record and the same one from the file beside it
 
 
 def scored(findings: Findings, run: PlannedRun, target: Target) -> pl.DataFrame | None:
@@ -24,6 +21,7 @@ def scored(findings: Findings, run: PlannedRun, target: Target) -> pl.DataFrame 
     """
     import polars as pl
 
+    from ctrbench.bench.metric_tree import comes_of
     from ctrbench.data.lines import reading
 
     record = findings.scores.record(run)
@@ -35,16 +33,6 @@ def scored(findings: Findings, run: PlannedRun, target: Target) -> pl.DataFrame 
     again = f"`ctrbench results rm {run.spec.id}`, and run it again"
     with reading(file, again):
         found = findings.predictions(run).filter(wanted).select("row_id", "label", "logit").collect()
-    if not _is_of(found, expected):
+    if found["row_id"].null_count() or not comes_of(found["label"], found["logit"], expected):
         raise DataError(f"{file} is not what its record was made of (see {target.domain}, head {target.head}): {again}")
     return found.sort("row_id")
-
-
-def _is_of(found: pl.DataFrame, expected: Metrics) -> bool:
-    """Whether rows, positives and AUC are those of the record."""
-    if found.height != expected.rows or found.null_count().sum_horizontal().item():
-        return False
-    label, logit = found["label"].to_numpy(), found["logit"].to_numpy()
-    if int(label.sum()) != expected.positives or not found["logit"].is_finite().all():
-        return False
-    return expected.auc is None or abs(auc(label, logit) - expected.auc) < _SAME

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import polars as pl
 import pytest
@@ -15,9 +16,10 @@ from ctrbench.bench.build import check
 from ctrbench.bench.estimate import estimate
 from ctrbench.bench.execute import execute
 from ctrbench.bench.plan import plan
-from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.records import DatasetFacts, RunFolder, Target
 from ctrbench.bench.run import run_table
 from ctrbench.bench.spec import TableSpec
+from ctrbench.bench.stored import look
 from ctrbench.errors import ConfigError
 from ctrbench.evaluation.score import score
 from ctrbench.features.view import view
@@ -180,12 +182,60 @@ def test_a_damaged_base_is_the_runs_failure_and_no_end_of_the_table(toy, results
     assert str(path) in record.error
 
 
-def test_a_base_that_was_trained_anew_is_not_taken_for_the_old_one(toy, results):
-    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
-    first = execute(run, toy, results)
+def train_anew(results, base, older_than=None):
+    """Give the base other weights, later or (as copied files may be) before another file was written."""
     file = folder(results, base).model
     tensors, state = load_tensors(file)
     save_tensors(file, {name: tensor + 1e-3 for name, tensor in tensors.items()}, state)
+    now = time.time() + 60 if older_than is None else older_than.stat().st_mtime - 60
+    os.utime(file, (now, now))
+
+
+def test_what_was_grown_from_a_base_that_was_trained_anew_is_done_again(toy, results, caplog):
+    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
+    first = execute(run, toy, results)
+    train_anew(results, base)
+    seen = look(results, DatasetFacts.of(toy), run.spec)
+    assert seen.status == "failed"
+    assert "which was trained anew since" in seen.error
+    again = execute(run, toy, results)
+    assert again.status == "done", again.error
+    assert again.growth.base_file != first.growth.base_file
+    assert (folder(results, run).path / "record.json.bad-1").exists()
+
+
+def test_a_base_that_came_out_the_same_again_changes_nothing(toy, results):
+    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
+    first = execute(run, toy, results)
+    shutil.rmtree(folder(results, base).path)
+    assert look(results, DatasetFacts.of(toy), run.spec) == first
+    execute(base, toy, results)
+    later = time.time() + 60
+    os.utime(folder(results, base).model, (later, later))
+    assert look(results, DatasetFacts.of(toy), run.spec) == first
+
+
+def test_a_checkpoint_from_before_its_base_was_trained_is_not_gone_on_with(toy, results, tmp_path):
+    run, base = grown_run(toy, "mmoe", train={"batch_size": 32}), base_run(toy, "mmoe", train={"batch_size": 32})
+    execute(base, toy, results)
+
+    def watch(progress):
+        if progress.stage == "train":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, toy, results, watch)
+    assert folder(results, run).checkpoint.exists()
+    train_anew(results, base)
+    shutil.copytree(results, tmp_path / "whole")
+    folder(tmp_path / "whole", run).checkpoint.unlink()
+    assert execute(run, toy, results).metrics == execute(run, toy, tmp_path / "whole").metrics
+
+
+def test_a_base_that_was_trained_anew_is_not_taken_for_the_old_one(toy, results):
+    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
+    first = execute(run, toy, results)
+    train_anew(results, base, older_than=folder(results, run).record)
     again = execute(grown_run(toy, "mmoe", ("own", "books")), toy, results)
     assert again.status == "failed"
     assert "was trained anew" in again.error

@@ -137,3 +137,14 @@ def test_a_disk_that_only_reads_is_one_sentence(runs, monkeypatch):
     monkeypatch.setattr("pathlib.Path.rename", refused)
     with pytest.raises(OutputError, match=r"cannot write .*Read-only file system"):
         remove(runs["failed"])
+
+
+def test_a_link_to_another_folder_is_left_as_it_is(runs, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    run = runs["failed"]
+    run.folder.path.rename(elsewhere)
+    run.folder.path.symlink_to(elsewhere)
+    with pytest.raises(OutputError, match=r"is a link to .*elsewhere"):
+        remove(run)
+    assert run.folder.path.is_symlink()
+    assert run.folder.record.exists()

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,28 @@ def test_what_a_model_needs_is_looked_for_before_anything_is_run(plan, executed,
     with pytest.raises(BackboneError):
         run_table(plan, FakeData(), tmp_path)
     assert not executed
+
+
+def test_settings_of_every_training_are_looked_at(plan, executed, tmp_path, monkeypatch):
+    """One seed stands for others; another way to train the same model does not."""
+    spec = plan.runs[-1].spec
+    changes = [{}, {"seed": 1}, {"train": {**spec.train, "epochs": 99}}, {"base": spec}]
+    runs = tuple(replace(plan.runs[-1], spec=spec.model_copy(update=change)) for change in changes)
+    looked_at = []
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: looked_at.append(spec))
+    run_table(replace(plan, runs=runs), FakeData(), tmp_path)
+    assert looked_at == [runs[0].spec, runs[2].spec, runs[3].spec]
+
+
+def test_what_builds_on_a_run_that_is_done_again_is_looked_at_after_it(plan, executed, tmp_path):
+    base = plan.runs[-1]
+    grown = replace(base, spec=base.spec.model_copy(update={"base": base.spec}))
+    records.save(tmp_path, make_record(grown, {}))
+    events = []
+    two = replace(plan, runs=(base, grown))
+    run_table(two, FakeData(), tmp_path, on_run=lambda event: events.append((event.index, event.state)))
+    assert events == [(0, "started"), (0, "done"), (1, "cached")]
+    assert executed == [base.spec.id]
 
 
 def test_a_run_that_lacks_a_target_is_executed_again(plan, executed, tmp_path):

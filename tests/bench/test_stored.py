@@ -162,6 +162,17 @@ def test_with_spoilt_predictions_a_run_is_scored_again_and_not_trained(
     assert "the run is scored again" in caplog.text
 
 
+def test_spoilt_predictions_stay_until_others_take_their_place(run, toy, tmp_path, monkeypatch):
+    """Without them, the record would be believed: a process may be killed while it scores."""
+    wanted, folder, _ = run
+    cut(folder.predictions)
+    monkeypatch.setattr(module, "score", lambda *args, **options: 1 / 0)
+    for _ in range(2):
+        assert execute(wanted, toy, tmp_path).error.startswith("ZeroDivisionError")
+        assert stored.look(tmp_path, DatasetFacts.of(toy), wanted.spec).status == "failed"
+    assert not list(folder.path.glob("*.bad-*"))
+
+
 def test_spoilt_weights_are_a_failed_run_not_the_end_of_the_table(run, toy, tmp_path):
     wanted, folder, before = run
     cut(folder.model)

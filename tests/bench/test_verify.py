@@ -60,6 +60,20 @@ def test_one_logit_that_changed_is_found(folder, tmp_path):
     assert "is not what its record was made of" in text
 
 
+@pytest.mark.parametrize("column", ["label", "logit"])
+def test_a_number_that_is_gone_is_found(folder, tmp_path, column):
+    hole = pl.when(pl.int_range(pl.len()) != 5).then(column)
+    change_predictions(folder, lambda rows: rows.with_columns(hole.alias(column)))
+    assert [level for level, *_ in found(tmp_path)] == ["fault"]
+
+
+def test_a_latency_file_that_cannot_be_read_is_found(folder, tmp_path):
+    folder.latency.write_text("{")
+    ((level, name, text),) = found(tmp_path)
+    assert (level, name) == ("fault", "latency.json")
+    assert text.startswith("cannot be read (")
+
+
 def test_one_missing_row_is_found(folder, tmp_path):
     """Also where there are as many as there should be."""
     change_predictions(folder, lambda rows: rows.slice(1).vstack(rows.tail(1)))

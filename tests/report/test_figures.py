@@ -252,6 +252,25 @@ def test_reliability_counts_every_scored_row_once(world):
     assert all(line["low"] <= line["observed"] <= line["high"] for line in lines)
 
 
+def test_reliability_takes_no_seed_for_new_rows(world):
+    """Three seeds that score the same rows alike tell no more of a rate than one of them."""
+
+    lines, _ = data_of(FIGURES["reliability"].draw(world("main", seeds=[0, 1, 2])))
+    for line in lines:
+        rate, rows, sure = line["observed"], line["rows"] / 3, 1.959964
+        wilson = sure / (1 + sure**2 / rows) * (rate * (1 - rate) / rows + sure**2 / (4 * rows**2)) ** 0.5
+        assert line["high"] - line["low"] == pytest.approx(2 * wilson, rel=1e-4)
+
+
+def test_predictions_that_cannot_be_read_leave_out_their_row_alone(world):
+    found = world("main")
+    run = next(run for run in found.plan.runs if run.row == "multi")
+    found.folder(run).predictions.write_bytes(b"PAR1")
+    lines, spec = data_of(FIGURES["reliability"].draw(found))
+    assert {line["name"].split(" ·")[0] for line in lines if "name" in line} == {"single", "language", "Small", "Large"}
+    assert "multi (unreadable predictions)" in " ".join(spec["title"]["subtitle"])
+
+
 def test_seesaw_leaves_out_models_that_are_never_trained_jointly(world):
     lines, spec = data_of(FIGURES["seesaw"].draw(world("abilities")))
     assert "single" not in {line.get("row") for line in lines}

@@ -16,7 +16,9 @@ from ctrbench.report.entries import as_json
 from ctrbench.report.figures import FIGURES, Figure
 from ctrbench.report.site.asked import Asked
 from ctrbench.report.site.content import Shown, Site
+from ctrbench.report.site.drawn import learning_curve
 from ctrbench.report.site.overview import facts, leaders
+from ctrbench.report.site.runs import cost
 from ctrbench.report.site.write import MANIFEST, check_place, write
 from tests.fakes import findings, register_models
 from tests.report.sites import EVIL, done, evil_data, evil_plan, evil_site
@@ -150,6 +152,19 @@ def test_a_runs_page_tells_its_settings_provenance_numbers_and_curve(site: Site,
     for piece in ("dropout", "a:B", "0.7000", "hash of fashion", "Learning curve", EVIL, run.id):
         assert piece in text, piece
     assert "ctrbench run a_zero_shot --models language --seeds 0, --limit 5 --target all_beauty" in text
+
+
+def test_epochs_are_counted_from_one_as_in_the_tables_learning_curves(site: Site) -> None:
+    record = next(run.record for run in site.runs if run.spec.model == "language")
+    assert record is not None
+    record = record.model_copy(update={"cost": record.cost.model_copy(update={"best_epoch": 1})})
+    curve = learning_curve(record)
+    assert curve is not None
+    assert [row[0] for row in curve.numbers.rows] == [1, 2, 3]
+    assert "the weights of epoch 2 were kept" in curve.text
+    shown = [line["epoch"] for lines in curve.spec["datasets"].values() for line in lines]
+    assert (min(shown), max(shown)) == (1, 3)
+    assert ("best epoch (from 1)", "2") in cost(record).rows
 
 
 def test_a_failed_run_has_a_page_with_its_error_and_no_curve(site: Site, written: Path) -> None:

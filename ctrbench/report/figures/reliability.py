@@ -8,6 +8,7 @@ import polars as pl
 from ctrbench.bench.plan import ModelFacts
 from ctrbench.bench.records import Target
 from ctrbench.data.profile import interval
+from ctrbench.errors import DataError
 from ctrbench.evaluation.calibration import calibration_error, reliability
 from ctrbench.report.figures.common import SMALL, Chart, panels, placed, titled
 from ctrbench.report.findings import Findings
@@ -18,9 +19,17 @@ TITLE = "Reliability of predicted probabilities"
 
 def draw(findings: Findings) -> Chart | None:
     """A plot per row: the rate of positive test rows, with its 95 % interval, against the mean probability."""
-    found = {model.title: _points(findings, model) for model in findings.plan.models}
-    left_out = [f"{row} (no predictions)" for row, points in found.items() if points is None]
-    frames = [points for points in found.values() if points is not None]
+    frames, left_out = [], list[str]()
+    for model in findings.plan.models:
+        try:
+            points = _points(findings, model)
+        except DataError:
+            left_out.append(f"{model.title} (unreadable predictions)")
+            continue
+        if points is None:
+            left_out.append(f"{model.title} (no predictions)")
+        else:
+            frames.append(points)
     if not frames:
         return None
     whole = alt.Scale(domain=[0, 1])
@@ -46,21 +55,30 @@ def draw(findings: Findings) -> Chart | None:
         width=SMALL, height=SMALL
     )
     chart = plot.facet(facet=panels("name"), columns=4)
-    said = "Test rows of all domains and seeds, in bins of equally many rows. ECE: expected calibration error."
+    said = (
+        "Test rows of all domains and seeds, in bins of equally many rows. Intervals (95 %) count a row once, however "
+        "many seeds scored it. ECE: expected calibration error."
+    )
     return titled(chart, findings, TITLE, said, left_out=left_out)
 
 
 def _points(findings: Findings, model: ModelFacts) -> pl.DataFrame | None:
-    """`name, predicted, observed, low, high, rows` over a row's domains and seeds; None where nothing is scored."""
-    plan, parts = findings.plan, []
+    """`name, predicted, observed, low, high, rows` over a row's domains and seeds; None where nothing is scored.
+
+    Raises `DataError` where predictions cannot be read.
+    """
+    plan, parts, seeds = findings.plan, [], set[int]()
     for seed in plan.seeds:
         for domain in plan.domains:
             part = scored(findings, findings.scores.run(model, seed, domain), Target("test", domain, "own"))
-            parts += [] if part is None else [part]
+            if part is not None:
+                parts.append(part)
+                seeds.add(seed)
     if not parts:
         return None
     rows = pl.concat(parts)
     label, logit = rows["label"].to_numpy(), rows["logit"].to_numpy()
     name = f"{model.title} · ECE {calibration_error(label, logit):.3f}"
     points = reliability(label, logit).select("predicted", "observed", "rows")
-    return points.select(pl.lit(name).alias("name"), pl.all(), *interval(pl.col("observed"), pl.col("rows")))
+    sure = interval(pl.col("observed"), pl.col("rows") / len(seeds))  # seeds score the same rows
+    return points.select(pl.lit(name).alias("name"), pl.all(), *sure)

@@ -15,7 +15,7 @@ def chart(epochs: pl.DataFrame, best: int | None) -> alt.VConcatChart:
     across = alt.X(
         "epoch:Q",
         title="epoch",
-        scale=alt.Scale(domain=[0, max(last, 1)], nice=False),
+        scale=alt.Scale(domain=[1, max(last, 2)], nice=False),
         axis=alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False),
     )
     legend = alt.Legend(columns=2, labelLimit=130)

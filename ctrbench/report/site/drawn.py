@@ -17,7 +17,7 @@ from ctrbench.report import svg
 from ctrbench.report.figures import of_kind
 from ctrbench.report.findings import Findings
 from ctrbench.report.page import Figure, Table
-from ctrbench.report.site import curve
+from ctrbench.report.site import curve, runs
 
 _log = logging.getLogger(__name__)
 _MOST_NUMBERS = 500
@@ -57,11 +57,11 @@ def figures_of(findings: Findings) -> tuple[list[Drawn], list[str]]:
 
 
 def learning_curve(record: Record) -> Drawn | None:
-    """Loss and validation AUC per epoch; None where a run has no epoch."""
+    """Loss and validation AUC per epoch, counted from 1; None where a run has no epoch."""
     if not record.history:
         return None
-    best, domains = record.cost.best_epoch, record.spec.domains
-    rows = [(each.epoch, each.loss, *(each.valid_auc.get(name) for name in domains)) for each in record.history]
+    best, domains = runs.from_one(record.cost.best_epoch), record.spec.domains
+    rows = [(each.epoch + 1, each.loss, *(each.valid_auc.get(name) for name in domains)) for each in record.history]
     kept = "" if best is None else f"; the weights of epoch {best} were kept"
     text = f"Training loss and validation AUC of each domain over {len(rows)} epochs{kept}."
     columns = ["epoch", "training loss", *(f"validation AUC {name}" for name in domains)]
@@ -92,8 +92,8 @@ def _cell(value: Any) -> str | int | float | None:
 
 def _long(record: Record) -> pl.DataFrame:
     """epoch, measure (`loss`, `AUC`), domain, value."""
-    losses = [(each.epoch, "loss", "all", each.loss) for each in record.history]
-    aucs = [(each.epoch, "AUC", name, value) for each in record.history for name, value in each.valid_auc.items()]
+    losses = [(each.epoch + 1, "loss", "all", each.loss) for each in record.history]
+    aucs = [(each.epoch + 1, "AUC", name, value) for each in record.history for name, value in each.valid_auc.items()]
     types = {"epoch": pl.Int64, "measure": pl.String, "domain": pl.String, "value": pl.Float64}
     return pl.DataFrame([*losses, *aucs], types, orient="row")
 

@@ -16,7 +16,7 @@ _UNITS = {
     "score_rows_per_s": "rows scored per second",
     "peak_memory_mb": "peak memory (MB)",
     "epochs_run": "epochs",
-    "best_epoch": "best epoch (from 0)",
+    "best_epoch": "best epoch (from 1)",
 }
 """Keys of a run's cost that do not say by themselves what they count."""
 
@@ -42,8 +42,14 @@ def settings(values: Mapping[str, Any]) -> Table:
 def cost(record: Record) -> Table:
     """What the run cost, as far as it is known."""
     known = {name: getattr(record.cost, name) for name in Cost.model_fields}
+    known["best_epoch"] = from_one(record.cost.best_epoch)
     rows = [(_UNITS.get(name, _words(name)), _number(value)) for name, value in known.items() if _plain(value)]
     return Table("", ["cost", "value"], rows)
+
+
+def from_one(epoch: int | None) -> int | None:
+    """An epoch as people count them; records count from 0, and a run without one has -1, or none."""
+    return None if epoch is None or epoch < 0 else epoch + 1
 
 
 def provenance(record: Record) -> Table:
