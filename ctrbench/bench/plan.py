@@ -6,19 +6,16 @@ Imports torch through the models' classes, and nothing heavier: an all-cached ta
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel
-
-from ctrbench import registry
+from ctrbench.bench.facts import ModelFacts, facts_of
 from ctrbench.bench.records import DatasetFacts, Target
-from ctrbench.bench.settings import Differences, Layer, resolve
-from ctrbench.bench.spec import BEYOND, Kind, RunSpec, TableSpec
-from ctrbench.bench.verdicts import CATEGORIES
-from ctrbench.errors import ConfigError, PluginError
+from ctrbench.bench.settings import Differences
+from ctrbench.bench.spec import Kind, RunSpec, TableSpec
+from ctrbench.bench.which import choose_domains, choose_targets
+from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
-from ctrbench.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
@@ -41,30 +38,6 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What a table must know of a row: its model's class, and its settings."""
-
-    name: str
-    """The row's."""
-    model: str
-    """As it is registered."""
-    title: str
-    category: str
-    version: str
-    has_general_head: bool
-    adds_domains: bool
-    config: dict[str, Any]
-    train: dict[str, Any]
-    note: str = ""
-    """What a table must say of it."""
-
-    @property
-    def per_domain(self) -> bool:
-        """Whether a table trains one model per domain."""
-        return self.category == "single_domain"
-
-
-@dataclass(frozen=True)
 class Plan:
     """The runs of a table on a dataset, and the facts its caption states."""
 
@@ -81,6 +54,8 @@ class Plan:
     models: tuple[ModelFacts, ...]
     seeds: tuple[int, ...]
     limit: int | None
+    overrides: Mapping[str, Differences] = field(default_factory=dict)
+    """Settings that neither the table nor its profile has, by model or row."""
 
     @property
     def like_the_paper(self) -> bool:
@@ -113,11 +88,11 @@ def plan(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit is {limit}; it is a number of rows per domain and split, at least 1")
-    unseen = _targets(table, data, targets)
-    trained = _domains(table, data, domains, unseen)
+    unseen = choose_targets(table, data, targets)
+    trained = choose_domains(table, data, domains, unseen)
     chosen = tuple(dict.fromkeys(models)) if models else table.profile(profile).models or table.models
     _check_overrides(overrides or {}, {name for row in chosen for name in (row, table.model_of(row))})
-    facts = tuple(_row(table, name, profile, overrides or {}, data, trained, limit) for name in chosen)
+    facts = tuple(facts_of(table, name, profile, overrides or {}, data, trained, limit) for name in chosen)
     every_seed = tuple(seeds or table.profile(profile).seeds or table.seeds)
     runs = [
         run
@@ -136,6 +111,7 @@ def plan(
         models=facts,
         seeds=every_seed,
         limit=limit,
+        overrides=overrides or {},
     )
 
 
@@ -209,120 +185,7 @@ def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
     return list(domains) if model.per_domain else [*domains, "mean"]
 
 
-def _row(
-    table: TableSpec,
-    name: str,
-    profile: str,
-    overrides: Mapping[str, Differences],
-    data: PreparedDataset,
-    domains: tuple[str, ...],
-    limit: int | None,
-) -> ModelFacts:
-    """A row's facts; one that is to be as large as another has the widths for it."""
-    facts, variant = _model_facts(table, name, profile, overrides), table.variants.get(name)
-    if variant is None or not variant.like:
-        return facts
-    from ctrbench.bench.widen import as_large
-
-    other = _model_facts(table, variant.like, profile, overrides)
-    where = f"{table.file.name}, [variants.{name}]"
-    return as_large(facts, other, variant.widen, where, data=data, domains=domains, limit=limit)
-
-
-def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
-    name = table.model_of(row)
-    plugin = registry.find("models", name)
-    model = plugin.load()
-    check_contract(plugin, model)
-    layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
-    layers += _layers(table, name, profile)
-    if row in table.variants:
-        layers += [(f"{table.file.name}, [variants.{row}]", table.variants[row]), *_layers(table, row, profile)[1:]]
-    layers += [(f"--set {key}", overrides[key]) for key in dict.fromkeys((name, row)) if key in overrides]
-    return ModelFacts(
-        name=row,
-        model=name,
-        title=(table.variants[row].title if row in table.variants else "") or row,
-        category=model.category,
-        version=model.version,
-        has_general_head=model.has_general_head,
-        adds_domains=getattr(model, "adds_domains", True),
-        config=_resolved(model.Config, "config", layers),
-        train=_resolved(TrainConfig, "train", layers),
-    )
-
-
-def _layers(table: TableSpec, name: str, profile: str) -> list[tuple[str, Differences]]:
-    """What a table and its profile say of a model or variant."""
-    nothing, file = Differences(), table.file.name
-    return [
-        (f"{file}, [settings.{name}]", table.settings.get(name, nothing)),
-        (f"{file}, [profiles.{profile}.settings.{name}]", table.profile(profile).settings.get(name, nothing)),
-    ]
-
-
-def _resolved(kind: type[BaseModel], part: str, layers: Sequence[tuple[str, Differences]]) -> dict[str, Any]:
-    """One part of a row's settings, validated, as plain values."""
-    found: list[Layer] = [
-        (f"{where}.{part}" if where.startswith("--set") else f"{where} {part}", getattr(layer, part))
-        for where, layer in layers
-    ]
-    return resolve(kind, found).model_dump(mode="json")
-
-
-def check_contract(plugin: registry.Plugin, model: Any) -> None:
-    """A class that is no model is its plugin's fault; `PluginError` says so."""
-    config = getattr(model, "Config", None)
-    needed = ("version", "train_defaults", "has_general_head")
-    good = isinstance(config, type) and issubclass(config, BaseModel)
-    good = good and all(hasattr(model, name) for name in needed)
-    if not (good and getattr(model, "category", None) in CATEGORIES):
-        raise PluginError(
-            f"the model plugin {plugin.name!r} of {plugin.origin} is no CTRModel: {plugin.value} needs a "
-            f"`Config` and a `category` ({', '.join(CATEGORIES)})"
-        )
-
-
 def _check_overrides(overrides: Mapping[str, Differences], models: Collection[str]) -> None:
     for name in overrides:
         if name not in models:
             raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, models)}")
-
-
-def _targets(table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The unseen domains, in the dataset's order."""
-    if table.kind not in BEYOND:
-        if asked:
-            raise ConfigError(
-                f"{table.name} trains on every domain it scores; --target is for zero-shot tables and new domains"
-            )
-        return ()
-    wanted = asked or table.targets
-    if not asked and not set(wanted) <= set(data.domains):
-        raise ConfigError(
-            f"this dataset has no domain {' and '.join(wanted)}; name the unseen or new domain with --target "
-            f"(it has {', '.join(data.domains)})"
-        )
-    return _ordered(wanted, data, "--target")
-
-
-def _domains(
-    table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None, unseen: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The training domains: those asked for, else the table's if the data has them, else all but targets."""
-    if asked:
-        if both := set(asked) & set(unseen):
-            raise ConfigError(f"{sorted(both)[0]!r} cannot be trained on and be the unseen target, too")
-        return _ordered(asked, data, "--domains")
-    usual = table.domains if set(table.domains) <= set(data.domains) else data.domains
-    left = [domain for domain in usual if domain not in unseen]
-    if not left:
-        raise ConfigError("every domain is a target, so there is none to train on; name fewer with --target")
-    return _ordered(left, data, "domains")
-
-
-def _ordered(wanted: Iterable[str], data: PreparedDataset, option: str) -> tuple[str, ...]:
-    names = set(wanted)
-    for name in sorted(names - set(data.domains)):
-        raise ConfigError(f"{option}: this dataset has no domain {name!r}.{suggest(name, data.domains)}")
-    return tuple(domain for domain in data.domains if domain in names)

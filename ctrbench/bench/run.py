@@ -14,6 +14,7 @@ from ctrbench.bench.plan import Plan, PlannedRun, merged
 from ctrbench.bench.records import DatasetFacts, Record, RunFolder
 from ctrbench.bench.shared import ensure_writable, record_of_main
 from ctrbench.bench.stored import fault, look
+from ctrbench.errors import ConfigError
 from ctrbench.training.processes import team
 from ctrbench.training.watch import Watch, silent
 
@@ -127,7 +128,12 @@ def check(missing: Iterable[tuple[PlannedRun, PreparedDataset]]) -> None:
         decisive = run.spec.model_dump(mode="json", include={"model", "config", "train", "dataset"})
         one_each.setdefault(json.dumps([decisive, run.spec.base is None], sort_keys=True), (run, data))
     for run, data in one_each.values():
-        build.check(run.spec, data)
+        try:
+            build.check(run.spec, data)
+        except ConfigError as error:
+            if run.row in ("", run.spec.model):
+                raise
+            raise ConfigError(f"row {run.row!r}: {error} (--models runs other rows without it)") from None
 
 
 def lacking(work: Work, results: Path) -> list[tuple[PlannedRun, PreparedDataset]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.execute import execute
-from ctrbench.bench.plan import PlannedRun, check_contract
+from ctrbench.bench.facts import check_contract
+from ctrbench.bench.plan import PlannedRun
 from ctrbench.bench.records import DatasetFacts, Metrics, Record, Target
 from ctrbench.bench.settings import resolve
 from ctrbench.bench.shared import record_of_main

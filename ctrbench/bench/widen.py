@@ -16,7 +16,7 @@ from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
 
 if TYPE_CHECKING:
-    from ctrbench.bench.plan import ModelFacts
+    from ctrbench.bench.facts import ModelFacts
     from ctrbench.data.store import PreparedDataset
 
 TOLERANCE = 0.02

@@ -13,7 +13,7 @@ def caption(scores: Scores) -> list[str]:
     """One statement a line: data, profile, rows, seeds, and what the runs themselves note."""
     plan = scores.plan
     lines = [_dataset(plan), *_preparation(plan), *_absent(plan), _profile(plan), *_training(plan), *_rows(scores)]
-    lines += origins(scores)
+    lines += [*_overrides(plan), *origins(scores)]
     if plan.limit is not None:
         lines.append(f"Only the latest {plan.limit:,} rows per domain and split (--limit {plan.limit}).")
     lines += sorted({_sentence(note) for record in scores.records.values() for note in record.notes})
@@ -58,12 +58,24 @@ def _preparation(plan: Plan) -> list[str]:
 def _absent(plan: Plan) -> list[str]:
     """The columns that the table should have, and this data has no rows for."""
     absent = [domain for domain in plan.table.domains if domain not in plan.titles]
-    return [f"This dataset has no domain {', '.join(absent)}; the columns are of its own."] if absent else []
+    places = "rows" if plan.table.kind == "dataset" else "columns"
+    return [f"This dataset has no domain {', '.join(absent)}; the {places} are of its own."] if absent else []
 
 
 def _profile(plan: Plan) -> str:
     note = plan.table.profile(plan.profile).note
     return f"Profile {plan.profile}. {note}".strip()
+
+
+def _overrides(plan: Plan) -> list[str]:
+    """Settings asked for, above those that profile, notes and rows speak of."""
+    told = [
+        f"{name}.{part}.{key} = {value}"
+        for name, changed in plan.overrides.items()
+        for part, settings in changed.model_dump(exclude_defaults=True).items()
+        for key, value in settings.items()
+    ]
+    return [f"Other than the table and its profile say (--set): {', '.join(told)}."] if told else []
 
 
 def _training(plan: Plan) -> list[str]:

@@ -137,3 +137,20 @@ def test_a_run_that_lacks_what_a_table_needs_beside_scores_is_executed_again(exe
     assert [run for run, _ in lacking([(plan, FakeData())], tmp_path)] == list(plan.runs[2:])
     run_table(plan, FakeData(), tmp_path)
     assert executed == [run.spec.id for run in plan.runs[2:]]
+
+
+def test_a_variant_that_does_not_fit_the_data_is_named_as_the_table_names_it(monkeypatch):
+    from ctrbench.bench import build, run
+    from ctrbench.bench.plan import PlannedRun
+    from ctrbench.bench.spec import RunSpec
+    from ctrbench.errors import ConfigError
+
+    def unfit(spec, data):
+        raise ConfigError("there is no brand")
+
+    monkeypatch.setattr(build, "check", unfit)
+    spec = RunSpec(model="text", model_version="1", config={}, train={}, domains=("a",), seed=0, dataset="d")
+    with pytest.raises(ConfigError, match=r"^row 'names': there is no brand \(--models"):
+        run.check([(PlannedRun(spec, (), "names"), None)])
+    with pytest.raises(ConfigError, match=r"^there is no brand$"):
+        run.check([(PlannedRun(spec, (), "text"), None)])

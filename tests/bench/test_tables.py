@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctrbench.bench.claims import Above, LargestDrop
+from ctrbench.bench.claims import Above, Bound, LargestDrop
 from ctrbench.bench.plan import plan
 from ctrbench.bench.spec import TableSpec
 from ctrbench.data.source import Prompt
@@ -162,3 +162,17 @@ def test_claims_speak_of_the_papers_rows_and_domains():
     assert any(isinstance(claim, Above) and claim.by == 0.06 for claim in claims["fig3"])
     assert {claim.on for claim in claims["table5"] if isinstance(claim, LargestDrop)} == {"gift_cards"}
     assert all(set(claim.domains) <= set(D3) for claim in (*claims["table3"], *claims["table5"], *claims["table6"]))
+
+
+def test_every_tick_and_cross_of_table_1_is_a_claim():
+    spec = TableSpec.find("table1")
+    bounds = [claim for claim in spec.claims if isinstance(claim, Bound)]
+    multi = [row for row in spec.models if row != "uni_ctr"]
+    claimed = {
+        (row, ability): float(claim.least > 0)
+        for claim in bounds
+        for name in claim.rows
+        for row in (multi if name == "multi_domain" else [name])
+        for ability in claim.domains
+    }
+    assert claimed == {(row, a): tick for row, ticks in spec.published.items() for a, tick in ticks.items()}

@@ -21,7 +21,7 @@ PROVENANCE = {
     "started": "2026-01-02T03:04:05+00:00",
     "finished": "2026-01-02T04:00:00+00:00",
 }
-AUC = {"single": 0.61, "multi": 0.58, "language": 0.7, "odd": 0.55}
+AUC = {"single": 0.61, "multi": 0.58, "language": 0.7, "odd": 0.55, "twin": 0.58}
 
 
 def evil_data() -> FakeData:

@@ -11,7 +11,7 @@ import pytest
 
 from ctrbench.bench.needs import Latency, Timing
 from ctrbench.bench.records import Cost, Metrics
-from ctrbench.evaluation.metrics import auc
+from ctrbench.evaluation.metrics import auc, logloss
 from ctrbench.report import svg
 from ctrbench.report.figures import FIGURES, of_kind
 from ctrbench.report.figures.names import SIDES, Plot
@@ -39,7 +39,8 @@ def write_predictions(folder, run, rows=60):
     rng, parts, metrics = np.random.default_rng(run.spec.seed), [], {}
     for domain in run.spec.domains:
         logit, label = rng.normal(size=rows), np.random.default_rng(len(domain)).integers(0, 2, rows).astype(float)
-        metrics[domain] = Metrics(auc=auc(label, logit), rows=rows, positives=int(label.sum()))
+        numbers = {"auc": auc(label, logit), "logloss": logloss(label, logit)}
+        metrics[domain] = Metrics(**numbers, rows=rows, positives=int(label.sum()))
         about = {"split": "test", "domain": domain, "head": "own"}
         frame = pl.DataFrame({"row_id": np.arange(rows), "label": label, "logit": logit})
         parts.append(frame.with_columns(pl.lit(value).alias(key) for key, value in about.items()))
@@ -242,6 +243,13 @@ def test_learning_curves_count_epochs_from_one_and_mark_the_kept_one(world):
     lines, _ = data_of(FIGURES["learning"].draw(world("main", seeds=[0])))
     assert {(line["epoch"], line["kept"]) for line in lines} == {(1, False), (2, True)}
     assert len([line for line in lines if line["row"] == "multi"]) == 2 * len(D3)
+
+
+def test_no_epoch_lies_between_two_others(world):
+    drawn = svg.to_svg(FIGURES["learning"].draw(world("main")))
+    labels = re.findall(r"<text[^>]*>([0-9.]+)</text>", drawn)
+    assert {"1", "2"} <= set(labels)
+    assert "1.5" not in labels
 
 
 def test_reliability_counts_every_scored_row_once(world):

@@ -1,13 +1,17 @@
 """The latency layout: means over runs, the machine, AUC lost, and budgets."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from ctrbench.report import svg
+from ctrbench.report.figures import latency
 from ctrbench.report.findings import Findings
 from ctrbench.report.tables import build
-from tests.fakes import D3, FakeData, make_plan, make_record, register_models, table
+from tests.fakes import D3, FakeData, failed_record, make_plan, make_record, register_models, table
 
+FP32 = "rows as they are, fp32"
 PUBLISHED = {
     "language": {"ms_per_batch": 80, "ms_per_row": 2.5},
     "Budget of Section V-D": {"ms_per_row": 10},
@@ -150,3 +154,23 @@ def test_what_was_not_measured_is_a_dash_and_a_broken_file_a_footnote(findings):
 
 def test_nothing_measured_at_all_makes_a_table_of_dashes(findings):
     assert cells(findings, "language")["AUC lost by bf16", "most"].text == "-"
+
+
+def test_the_figure_shows_the_tables_numbers(findings):
+    """Of several runs their mean, also of the 95th percentiles; a run that failed has none."""
+    write(findings, "single", 2.0)
+    write(findings, "language", 64.0, full=320.0)
+    chart = svg.spec(latency.draw(findings))
+    found = {(line["row"], line["kind"]): line for lines in chart["datasets"].values() for line in lines}
+    table = cells(findings, "single")
+    one = found["single", "fp32, rows as they are"]
+    assert (one["p50"], one["p95"]) == (table[FP32, "p50 ms"].value, table[FP32, "p95 ms"].value) == (4, 8)
+    assert found["language", "bf16, 256 tokens"]["p50"] == 160
+    for run in findings.plan.runs_of("language", 0):
+        place = findings.plan.runs.index(run)
+        failed = [
+            failed_record(r) if i == place else record
+            for i, (r, record) in enumerate(zip(findings.plan.runs, findings.records, strict=True))
+        ]
+        shown = svg.spec(latency.draw(replace(findings, records=failed)))
+        assert "language (not measured)" in " ".join(shown["title"]["subtitle"])

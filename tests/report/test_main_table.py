@@ -204,3 +204,13 @@ def test_the_caption_says_what_the_numbers_are_worth():
         "A note.",
     ):
         assert part in caption
+
+
+def test_settings_that_were_asked_for_are_told_where_profile_and_rows_name_others():
+    from ctrbench.bench.settings import parse_overrides
+
+    plan = make_plan(overrides=parse_overrides(["single.train.epochs=7", "single.train.lr=0.5"]))
+    told = [line for line in made(plan, records_of(plan)).caption if "--set" in line]
+    assert told == ["Other than the table and its profile say (--set): single.train.epochs = 7, single.train.lr = 0.5."]
+    usual = make_plan()
+    assert not any("--set" in line for line in made(usual, records_of(usual)).caption)

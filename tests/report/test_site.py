@@ -14,6 +14,7 @@ from ctrbench.errors import ConfigError, OutputError
 from ctrbench.report import tables
 from ctrbench.report.entries import as_json
 from ctrbench.report.figures import FIGURES, Figure
+from ctrbench.report.grid import Cell, Column, Row, Table, rank
 from ctrbench.report.site.asked import Asked
 from ctrbench.report.site.content import Shown, Site
 from ctrbench.report.site.drawn import learning_curve
@@ -81,6 +82,22 @@ def test_every_link_leads_somewhere_on_the_site(written: Path) -> None:
 def test_no_name_is_given_twice_on_a_page(written: Path) -> None:
     for name, page in read(written).items():
         assert len(set(page.ids)) == len(page.ids), name
+
+
+def test_rows_lead_to_their_runs_where_runs_of_a_row_lie_apart_and_where_rows_share_one(tmp_path: Path) -> None:
+    """Abilities list a row's joint runs before the single ones; `twin` is `multi` by another name."""
+    variants = {"twin": {"model": "multi", "title": "The twin"}}
+    plans = evil_plan("main", models=["twin", "single", "multi"], variants=variants), evil_plan("abilities")
+    shown = [Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data())) for plan in plans]
+    write(Site(shown), tmp_path / "site")
+    pages = read(tmp_path / "site")
+    main, abilities = pages["tables/a_main.html"], pages["tables/a_abilities.html"]
+    assert {"#runs-of-twin", "#runs-of-multi"} <= set(main.to)
+    for page in (main, abilities):
+        assert {link[1:] for link in page.to if link.startswith("#runs-of-")} <= set(page.ids)
+        assert len(set(page.ids)) == len(page.ids)
+    assert "The twin, multi" in main.text
+    assert "The twin" not in abilities.text
 
 
 def test_there_is_a_page_for_each_table_and_for_each_run_with_a_record(site: Site, written: Path) -> None:
@@ -165,6 +182,25 @@ def test_epochs_are_counted_from_one_as_in_the_tables_learning_curves(site: Site
     shown = [line["epoch"] for lines in curve.spec["datasets"].values() for line in lines]
     assert (min(shown), max(shown)) == (1, 3)
     assert ("best epoch (from 1)", "2") in cost(record).rows
+
+
+def test_the_axis_of_a_learning_curve_names_each_epoch_once(site: Site) -> None:
+    """The mark at the kept epoch takes the curve's axis: one of its own would begin at 0, with ticks in between."""
+    record = next(run.record for run in site.runs if run.spec.model == "language")
+    assert record is not None
+    for best in (0, 1, None):
+        curve = learning_curve(record.model_copy(update={"cost": record.cost.model_copy(update={"best_epoch": best})}))
+        assert curve is not None
+        labels = re.findall(r"<text[^>]*>(\d+)</text>", curve.svg)
+        assert labels == ["1", "2", "3"] * 2
+
+
+def test_leaders_say_where_the_lowest_is_the_best() -> None:
+    columns = [Column("AUC", "fashion", ranked=True), Column("p50 ms", ranked=True, lower_is_better=True)]
+    rows = [Row("a", [Cell("0.7", 0.7), Cell("9", 9.0)]), Row("b", [Cell("0.6", 0.6), Cell("5", 5.0)])]
+    rank(columns, rows)
+    found = leaders(Table("t", "T", {}, columns, rows, [], [], []))
+    assert [(one.column, one.best) for one in found] == [("fashion AUC", "a"), ("p50 ms (lowest)", "b")]
 
 
 def test_a_failed_run_has_a_page_with_its_error_and_no_curve(site: Site, written: Path) -> None:

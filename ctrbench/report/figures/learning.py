@@ -11,6 +11,8 @@ from ctrbench.report.findings import Findings
 
 TITLE = "Learning curves"
 
+_TICKS = 5
+
 
 def draw(findings: Findings) -> Chart | None:
     """A plot per row, a line per domain and seed; the point is the epoch whose weights were kept."""
@@ -20,8 +22,10 @@ def draw(findings: Findings) -> Chart | None:
     names = series(
         "domain", (domain_title(findings, domain) for domain in (*findings.plan.domains, *findings.plan.targets))
     )
+    last = int(frame["epoch"].max())  # type: ignore[arg-type]  # an integer column
+    ticks = list(range(1, last + 1, -(-last // _TICKS)))
     base = alt.Chart().encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, tickCount=4, grid=False)),
+        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False), axis=alt.Axis(values=ticks, grid=False)),
         y=alt.Y("auc:Q", title="validation AUC", scale=alt.Scale(zero=False)),
         detail="seed:N",
         color=names["color"],

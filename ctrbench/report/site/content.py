@@ -89,6 +89,11 @@ class Trained:
         """The tables that use it, each once: rows may share a run."""
         return list(dict.fromkeys(use.shown for use in self.uses))
 
+    def titles(self, shown: Shown | None = None) -> list[str]:
+        """Of the rows that use it in one table; else of the row where it is used first."""
+        rows = [use.row.title for use in self.uses if use.shown is shown]
+        return list(dict.fromkeys(rows)) or [self.row.title]
+
     @property
     def status(self) -> Status:
         """`missing`: never finished."""
@@ -160,6 +165,15 @@ class Site:
     def runs_of(self, shown: Shown) -> list[Trained]:
         """The runs of one table."""
         return [run for run in self.runs if shown in run.tables]
+
+    def anchors(self, shown: Shown) -> dict[str, list[str]]:
+        """By run: the rows of a table whose first run it is. Each row has one, also where rows share a run."""
+        first: dict[str, str] = {}
+        for run in self.runs_of(shown):
+            for use in run.uses:
+                if use.shown is shown:
+                    first.setdefault(use.row.name, run.id)
+        return {run.id: [row for row, of in first.items() if of == run.id] for run in self.runs_of(shown)}
 
 
 def _with_records(findings: Findings) -> Iterable[tuple[PlannedRun, Record | None]]:

@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 _WIDTH = 280
+_TICKS = 6
 
 
 def chart(epochs: pl.DataFrame, best: int | None) -> alt.VConcatChart:
@@ -16,7 +17,7 @@ def chart(epochs: pl.DataFrame, best: int | None) -> alt.VConcatChart:
         "epoch:Q",
         title="epoch",
         scale=alt.Scale(domain=[1, max(last, 2)], nice=False),
-        axis=alt.Axis(format="d", tickMinStep=1, tickCount=6, grid=False),
+        axis=alt.Axis(format="d", values=list(range(1, last + 1, -(-last // _TICKS))), grid=False),
     )
     legend = alt.Legend(columns=2, labelLimit=130)
     parts = [
@@ -34,10 +35,10 @@ def _lines(frame: pl.DataFrame, across: alt.X, title: str) -> alt.Chart:
 
 
 def _marked(lines: alt.Chart, best: int | None, across: alt.X, height: int) -> alt.LayerChart | alt.FacetChart:
-    marks = [] if best is None else [_rule(best)]
+    marks = [] if best is None else [_rule(best, across)]
     return alt.layer(*marks, lines).properties(width=_WIDTH, height=height)
 
 
-def _rule(best: int) -> alt.Chart:
+def _rule(best: int, across: alt.X) -> alt.Chart:
     at = pl.DataFrame({"epoch": [best], "": ["kept"]})
-    return alt.Chart(at).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x="epoch:Q")
+    return alt.Chart(at).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x=across)

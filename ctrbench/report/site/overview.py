@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from ctrbench.bench.verdicts import Verdict
 from ctrbench.bench.records import Record
+from ctrbench.bench.verdicts import Verdict
 from ctrbench.report.grid import Column, Table
 from ctrbench.report.site.content import Site, Trained
 
@@ -38,7 +38,7 @@ class Lacking:
 
 
 def leaders(table: Table) -> list[Leader]:
-    """For each column in which the highest value is the best one."""
+    """For each column of which one value is the best."""
     found = []
     for index, column in enumerate(table.columns):
         cells = [(row.name, row.cells[index]) for row in table.rows]
@@ -56,7 +56,8 @@ def verdicts(table: Table) -> list[tuple[str, int]]:
 
 
 def _label(column: Column) -> str:
-    return f"{column.group} {column.title}".strip()
+    lowest = " (lowest)" if column.lower_is_better else ""
+    return f"{column.group} {column.title}".strip() + lowest
 
 
 def _joined(cells: list[tuple[str, str]]) -> tuple[str, str]:

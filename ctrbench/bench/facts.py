@@ -1,0 +1,117 @@
+"""What a table must know of its rows: each one's model, with every setting resolved and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from ctrbench import registry
+from ctrbench.bench.settings import Differences, Layer, resolve
+from ctrbench.bench.verdicts import CATEGORIES
+from ctrbench.errors import PluginError
+from ctrbench.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from ctrbench.bench.spec import TableSpec
+    from ctrbench.data.store import PreparedDataset
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a table must know of a row: its model's class, and its settings."""
+
+    name: str
+    """The row's."""
+    model: str
+    """As it is registered."""
+    title: str
+    category: str
+    version: str
+    has_general_head: bool
+    adds_domains: bool
+    config: dict[str, Any]
+    train: dict[str, Any]
+    note: str = ""
+    """What a table must say of it."""
+
+    @property
+    def per_domain(self) -> bool:
+        """Whether a table trains one model per domain."""
+        return self.category == "single_domain"
+
+
+def facts_of(
+    table: TableSpec,
+    name: str,
+    profile: str,
+    overrides: Mapping[str, Differences],
+    data: PreparedDataset,
+    domains: tuple[str, ...],
+    limit: int | None,
+) -> ModelFacts:
+    """A row's facts; one that is to be as large as another has the widths for it."""
+    facts, variant = _model_facts(table, name, profile, overrides), table.variants.get(name)
+    if variant is None or not variant.like:
+        return facts
+    from ctrbench.bench.widen import as_large
+
+    other = _model_facts(table, variant.like, profile, overrides)
+    where = f"{table.file.name}, [variants.{name}]"
+    return as_large(facts, other, variant.widen, where, data=data, domains=domains, limit=limit)
+
+
+def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
+    name = table.model_of(row)
+    plugin = registry.find("models", name)
+    model = plugin.load()
+    check_contract(plugin, model)
+    layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
+    layers += _layers(table, name, profile)
+    if row in table.variants:
+        layers += [(f"{table.file.name}, [variants.{row}]", table.variants[row]), *_layers(table, row, profile)[1:]]
+    layers += [(f"--set {key}", overrides[key]) for key in dict.fromkeys((name, row)) if key in overrides]
+    return ModelFacts(
+        name=row,
+        model=name,
+        title=(table.variants[row].title if row in table.variants else "") or row,
+        category=model.category,
+        version=model.version,
+        has_general_head=model.has_general_head,
+        adds_domains=getattr(model, "adds_domains", True),
+        config=_resolved(model.Config, "config", layers),
+        train=_resolved(TrainConfig, "train", layers),
+    )
+
+
+def _layers(table: TableSpec, name: str, profile: str) -> list[tuple[str, Differences]]:
+    """What a table and its profile say of a model or variant."""
+    nothing, file = Differences(), table.file.name
+    return [
+        (f"{file}, [settings.{name}]", table.settings.get(name, nothing)),
+        (f"{file}, [profiles.{profile}.settings.{name}]", table.profile(profile).settings.get(name, nothing)),
+    ]
+
+
+def _resolved(kind: type[BaseModel], part: str, layers: Sequence[tuple[str, Differences]]) -> dict[str, Any]:
+    """One part of a row's settings, validated, as plain values."""
+    found: list[Layer] = [
+        (f"{where}.{part}" if where.startswith("--set") else f"{where} {part}", getattr(layer, part))
+        for where, layer in layers
+    ]
+    return resolve(kind, found).model_dump(mode="json")
+
+
+def check_contract(plugin: registry.Plugin, model: Any) -> None:
+    """A class that is no model is its plugin's fault; `PluginError` says so."""
+    config = getattr(model, "Config", None)
+    needed = ("version", "train_defaults", "has_general_head")
+    good = isinstance(config, type) and issubclass(config, BaseModel)
+    good = good and all(hasattr(model, name) for name in needed)
+    if not (good and getattr(model, "category", None) in CATEGORIES):
+        raise PluginError(
+            f"the model plugin {plugin.name!r} of {plugin.origin} is no CTRModel: {plugin.value} needs a "
+            f"`Config` and a `category` ({', '.join(CATEGORIES)})"
+        )
