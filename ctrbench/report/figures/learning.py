@@ -25,7 +25,7 @@ def draw(findings: Findings) -> Chart | None:
     last = int(frame["epoch"].max())  # type: ignore[arg-type]  # an integer column
     ticks = list(range(1, last + 1, -(-last // _TICKS)))
     base = alt.Chart().encode(
-        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False), axis=alt.Axis(values=ticks, grid=False)),
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=ticks, format="d", grid=False)),
         y=alt.Y("auc:Q", title="validation AUC", scale=alt.Scale(zero=False)),
         detail="seed:N",
         color=names["color"],
