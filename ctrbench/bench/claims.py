@@ -21,8 +21,8 @@ class _Claim(BaseModel, ABC):
 
     text: str = Field(min_length=1)
     """The claim as a sentence."""
-    stated: Literal["text", "table"] = "text"
-    """Whether the paper's text says so, or it is read off the numbers that the paper prints."""
+    stated: Literal["text", "table", "ours"] = "text"
+    """Whether the paper's text says so, or it is read off the numbers that it prints, or it is not the paper's."""
     domains: tuple[str, ...] = ()
     """Where it is made; nowhere named: on all domains of the table."""
     value: str | None = None

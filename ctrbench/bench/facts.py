@@ -69,10 +69,10 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
     model = plugin.load()
     check_contract(plugin, model)
     layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
-    layers += _layers(table, name, profile)
+    layers += [*_layers(table, name, profile), *_asked(overrides, name)]
     if row in table.variants:
         layers += [(f"{table.file.name}, [variants.{row}]", table.variants[row]), *_layers(table, row, profile)[1:]]
-    layers += [(f"--set {key}", overrides[key]) for key in dict.fromkeys((name, row)) if key in overrides]
+        layers += _asked(overrides, row)
     return ModelFacts(
         name=row,
         model=name,
@@ -84,6 +84,10 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
         config=_resolved(model.Config, "config", layers),
         train=_resolved(TrainConfig, "train", layers),
     )
+
+
+def _asked(overrides: Mapping[str, Differences], name: str) -> list[tuple[str, Differences]]:
+    return [(f"--set {name}", overrides[name])] if name in overrides else []
 
 
 def _layers(table: TableSpec, name: str, profile: str) -> list[tuple[str, Differences]]:

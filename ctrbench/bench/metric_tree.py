@@ -44,7 +44,7 @@ def _metric(label: pl.Series, logit: pl.Series) -> Metrics:
 
 def comes_of(label: pl.Series, logit: pl.Series, told: Metrics) -> bool:
     """Whether rows give the metrics that a record tells of them."""
-    if label.null_count() or logit.null_count() or logit.is_nan().any():
+    if label.null_count() or logit.null_count() or not logit.is_finite().all():
         return False
     found = _metric(label, logit)
     if (found.rows, found.positives) != (told.rows, told.positives):

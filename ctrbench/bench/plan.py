@@ -82,8 +82,9 @@ def plan(
 ) -> Plan:
     """All runs that `table` needs on `data`; None means what the table says.
 
-    Settings come in layers: the class's own, `[settings.MODEL]`, `[profiles.PROFILE.settings.MODEL]`, then for a
-    variant `[variants.ROW]` and `[profiles.PROFILE.settings.ROW]`, then `overrides` for the model, and for the row.
+    Settings come in layers: the class's own, `[settings.MODEL]`, `[profiles.PROFILE.settings.MODEL]`, `overrides` for
+    the model; then for a variant `[variants.ROW]`, `[profiles.PROFILE.settings.ROW]`, `overrides` for the row. So what
+    makes a variant one is not changed by what is asked of its model.
     Raises `ConfigError` or `PluginError` before anything is spent.
     """
     if limit is not None and limit < 1:

@@ -62,5 +62,5 @@ class Claimed:
 
     @property
     def contradicted(self) -> bool:
-        """Whether the paper's own numbers say otherwise."""
-        return self.paper.verdict == "does not hold"
+        """Whether the paper's own numbers say otherwise than it does."""
+        return self.claim.stated != "ours" and self.paper.verdict == "does not hold"

@@ -86,7 +86,7 @@ def cost_cells(cost: RowCost) -> list[Cell]:
 def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return "-"
-    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}" if seconds >= 0.1 else f"{seconds:.2g}"
 
 
 def cost_values(cost: RowCost) -> dict[str, Any]:

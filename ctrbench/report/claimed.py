@@ -1,4 +1,4 @@
-"""The paper's claims about a table: tested on its numbers, and on those that the paper prints. Imports no torch."""
+"""Claims about a table, tested on its numbers, and on those that the paper prints. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ MAIN = {"main": "auc", "new_domain": "auc", "zero_shot": "best_auc", "map": "pur
 UNPRINTED = Finding("cannot be tested", "the paper prints no numbers", {})
 
 HEADING = (
-    "The paper's claims, on this data and on the numbers that the paper prints. Numbers count as they stand (means "
-    "over seeds), be their differences significant or not:"
+    "Claims, on this data and on the numbers that the paper prints. Numbers count as they stand (means over seeds), be "
+    "their differences significant or not:"
 )
+SOURCES = {"text": "", "table": " (read off the paper's table)", "ours": " (not the paper's, ours)"}
 
 
 def claimed(findings: Findings, table: Table) -> list[Claimed]:
@@ -88,8 +89,7 @@ def as_text(claims: Sequence[Claimed]) -> list[str]:
     """A line for each verdict, and one for the numbers behind it."""
     lines = [HEADING] if claims else []
     for found in claims:
-        read = " (read off its table)" if found.claim.stated == "table" else ""
-        lines.append(f"{found.here.verdict.upper()}: {found.claim.text}{read}")
+        lines.append(f"{found.here.verdict.upper()}: {found.claim.text}{SOURCES[found.claim.stated]}")
         lines.append(f"    here: {found.here.why}")
         lines.append(f"    paper: {found.paper.verdict}; {found.paper.why}")
     if odd := [found.claim.text for found in claims if found.contradicted]:

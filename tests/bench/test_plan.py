@@ -140,3 +140,12 @@ def test_a_target_cannot_be_trained_on():
 def test_a_dataset_without_the_papers_target_needs_one_named():
     with pytest.raises(ConfigError, match="no domain all_beauty; name the unseen or new domain with --target"):
         make_plan("zero_shot", data=FakeData({"young": "Young", "old": "Old"}))
+
+
+def test_what_makes_a_variant_one_stays_whatever_is_asked_of_its_model():
+    spec = table(models=["multi", "wide"], reference="", variants={"wide": {"model": "multi", "config": {"dim": 64}}})
+    asked = {"multi": Differences(config={"dim": 2, "dropout": 0.3})}
+    plain, wide = make_plan(spec=spec, overrides=asked).models
+    assert (plain.config, wide.config) == ({"dim": 2, "dropout": 0.3}, {"dim": 64, "dropout": 0.3})
+    (wide,) = make_plan(spec=spec, models=["wide"], overrides={"wide": Differences(config={"dim": 4})}).models
+    assert wide.config["dim"] == 4

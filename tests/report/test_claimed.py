@@ -27,8 +27,8 @@ def _fakes(monkeypatch):
     register_models(monkeypatch)
 
 
-def made(records=None, **options):
-    spec = table(claims=CLAIMS, published=PUBLISHED)
+def made(records=None, claims=CLAIMS, **options):
+    spec = table(claims=claims, published=PUBLISHED)
     plan = make_plan(spec=spec, **options)
     found = [make_record(r, {(d, "own"): HIGH[r.spec.model] for d in r.spec.domains}) for r in plan.runs]
     whole = findings(plan, records(plan.runs, found) if records else found)
@@ -68,7 +68,7 @@ def test_without_published_numbers_the_paper_cannot_be_tested():
 def test_what_is_printed_names_verdicts_numbers_and_contradictions():
     text = "\n".join(as_text(made().claims))
     assert "HOLDS: Text wins\n    here: fashion: language 0.7000, multi 0.6500 (+0.0500)" in text
-    assert "HOLDS: Many beat one (read off its table)" in text
+    assert "HOLDS: Many beat one (read off the paper's table)" in text
     assert text.endswith("The paper's own numbers contradict these of its claims:\n    Many beat one")
 
 
@@ -122,3 +122,10 @@ def test_what_the_paper_does_not_print_cannot_be_tested_on_its_numbers():
     whole = findings(plan, [None] * len(plan.runs))
     (found,) = claimed(whole, build(whole))
     assert (found.paper.verdict, found.paper.why) == ("cannot be tested", "there is no number of single on fashion")
+
+
+def test_a_question_of_ours_is_no_contradiction_of_the_papers():
+    claims = [{**CLAIMS[1], "stated": "ours"}]
+    text = "\n".join(as_text(made(claims=claims).claims))
+    assert "HOLDS: Many beat one (not the paper's, ours)" in text
+    assert "contradict" not in text
