@@ -140,14 +140,14 @@ def test_connections_are_closed_however_a_command_ends(monkeypatch):
             yield
 
     monkeypatch.setattr("ctrbench.training.processes.team", Members)
-    monkeypatch.setattr(run.options, "job", lambda args, name: None)
-    monkeypatch.setattr(run, "_compare", lambda job: None)
+    monkeypatch.setattr(run, "_ready", lambda args: None)
+    monkeypatch.setattr(run, "_compare", lambda found: None)
     for error in (DataError("agreed"), LostProcess("gone"), KeyboardInterrupt()):
-        monkeypatch.setattr(run, "_run", lambda args, job, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(run, "_run", lambda args, found, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(type(error)):
-            run._take_part(Namespace(processes=1), "table3")
-    monkeypatch.setattr(run, "_run", lambda args, job: 0)
-    assert run._take_part(Namespace(processes=1), "table3") == 0
+            run._take_part(Namespace(processes=1))
+    monkeypatch.setattr(run, "_run", lambda args, found: 0)
+    assert run._take_part(Namespace(processes=1)) == 0
     assert left == [False, True, True, False]
 
 

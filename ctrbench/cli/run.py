@@ -147,7 +147,9 @@ def _shown_anyway(found: Jobs, args: argparse.Namespace) -> Iterator[None]:
         if launched.rank() == 0:
             from ctrbench.bench.run import stored
 
-            show(found, args, lambda job: stored(job.plan, args.results))
+            there = {job.table.name: stored(job.plan, args.results) for job in found.jobs}
+            if any(record is not None for records in there.values() for record in records):
+                show(found, args, lambda job: there[job.table.name])
         raise
 
 

@@ -184,6 +184,7 @@ TABLE3 = {
         "lora_rank": 8,
         "lora_alpha": 32,
     },
+    "uni_ctr_ids": {"depth": 24, "ladders": "auto", "tower": (512, 256, 128), "dropout": 0.3},
 }
 """The settings of the Uni-CTR paper's Table III, and of each model's own paper where that is silent."""
 

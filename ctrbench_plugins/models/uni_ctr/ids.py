@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from ctrbench.api import Batch, Dropout, FeatureInfo, FieldEmbedding, Size
-from ctrbench_plugins.models.uni_ctr.config import LadderConfig
+from ctrbench.api import Batch, ConfigError, Dropout, FeatureInfo, FieldEmbedding, Size
+from ctrbench_plugins.models.uni_ctr.config import LadderConfig, tap_layers
+from ctrbench_plugins.models.uni_ctr.layers import narrow_width
 from ctrbench_plugins.models.uni_ctr.networks import DomainNetworks
 
 
@@ -41,6 +44,16 @@ class UniCTRIds(DomainNetworks):
         embedding_dim: Size = 32
         width: Size = 1024
         depth: Size = 24
+
+        @model_validator(mode="after")
+        def _ladders_fit(self) -> Self:
+            try:
+                tap_layers(self.depth, self)
+                if self.block != "none":
+                    narrow_width(self.width, self.narrowing, 1 if self.block == "mlp" else self.heads)
+            except ConfigError as fault:
+                raise ValueError(str(fault)) from None
+            return self
 
     def __init__(self, config: Config, features: FeatureInfo, domains: tuple[str, ...]) -> None:
         super().__init__(config, features, domains)
