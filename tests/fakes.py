@@ -157,3 +157,17 @@ def failed_record(run: PlannedRun, error: str = "it broke") -> Record:
 def findings(plan: Plan, found: Sequence[Record | None], data: FakeData | None = None) -> Findings:
     """What a table is made from, without predictions."""
     return Findings(plan, found, Path("results"), data or FakeData())  # type: ignore[arg-type]
+
+
+def fake_world(monkeypatch: Any, folder: Path) -> None:
+    """Real tables and models, a dataset of four domains, and an executor that trains nothing; 13 epochs fail."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
+    monkeypatch.setattr("ctrbench.bench.execute.execute", _save_fake)
+
+
+def _save_fake(planned: PlannedRun, data: FakeData, results: Path, watch: Any) -> Record:
+    record = failed_record(planned) if planned.spec.train["epochs"] == 13 else make_record(planned, {})
+    records.save(results, record)
+    return record

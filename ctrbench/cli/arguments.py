@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 from ctrbench.registry import suggest
@@ -65,6 +66,16 @@ def one_of(known: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def add_actions(parser: argparse.ArgumentParser, package: str, actions: Mapping[str, str]) -> None:
+    """What a verb does, one module of `package` per action, each with its own options."""
+    choices = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in actions.items():
+        module = import_module(f"{package}.{name}")
+        action = choices.add_parser(name, help=text, description=getattr(module, "HELP", None), allow_abbrev=False)
+        module.configure(action)
+        add_global(action, default=argparse.SUPPRESS)
 
 
 def add_global(parser: argparse.ArgumentParser, default: bool | str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ctrbench.bench.abilities import Abilities, abilities
 from ctrbench.bench.plan import ModelFacts
 from ctrbench.report.captions import caption, facts
-from ctrbench.report.cells import cost_values
+from ctrbench.report.cells import auc_cell, cost_values
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, count
 from ctrbench.report.scores import cost_of
@@ -39,7 +39,7 @@ def build(findings: Findings) -> Table:
         ours = {**{name: getattr(can, name) for name in NAMES if name != "balance"}, "balance": balanced(found)}
         paper = {name: _tick(table.published.get(model.name, {}).get(name)) for name in NAMES}
         cells = _ticks(model, can, ours, paper if publishes else None, notes)
-        cells += [_gain_cell(gain, notes) for gain in found.values()]
+        cells += [auc_cell(g.gain, notes, "loses" if g.loses else "", form="+.4f") for g in found.values()]
         rows.append(Row(model.title, cells))
         joint = [[run for run in plan.runs_of(model.name, s) if run.spec.domains == plan.domains] for s in plan.seeds]
         whole = {"category": model.category, **ours, **{f"published_{name}": paper[name] for name in NAMES}}
@@ -90,20 +90,6 @@ def _ticks(
             value = None if theirs is None else float(theirs)
             cells.append(Cell(TICKS[theirs], value, "≠" if differs else "", "muted"))
     return cells
-
-
-def _gain_cell(gain: Gain, notes: Footnotes) -> Cell:
-    """A gain and its deviation over seeds; a loss is marked as such."""
-    score = gain.gain
-    footnotes = [notes.number(fault) for fault in score.faults]
-    if score.mean is None:
-        failed = bool(score.faults)
-        return Cell("failed" if failed else "-", style="failed" if failed else "muted", footnotes=footnotes)
-    if score.status == "partial":
-        footnotes.append(notes.number(f"{len(score.values)} of {score.wanted} seeds."))
-    deviation = "" if score.std is None else f"±{score.std:.4f}"
-    parts = [part for part in (deviation, "loses" if gain.loses else "") if part]
-    return Cell(f"{score.mean:+.4f}", score.mean, "\n".join(parts), footnotes=footnotes)
 
 
 def _values(gain: Gain) -> dict[str, Any]:

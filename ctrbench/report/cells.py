@@ -14,8 +14,8 @@ ORACLE_LEGEND = "oracle: the AUC of each row's true probability; no model can le
 PUBLISHED_LEGEND = "paper: the published AUC, on real data, and this run's difference from it."
 
 
-def auc_cell(score: Score, notes: Footnotes, remark: str = "", measure: Measure = AUC) -> Cell:
-    """An AUC (or another metric), its deviation over seeds, and a footnote where something is wrong with it."""
+def auc_cell(score: Score, notes: Footnotes, remark: str = "", measure: Measure = AUC, form: str = ".4f") -> Cell:
+    """An AUC (or another metric, or a gain), its deviation over seeds, and a footnote where something is wrong."""
     footnotes = [notes.number(fault) for fault in score.faults]
     if score.undefined:
         footnotes.append(notes.number(measure.undefined))
@@ -26,7 +26,7 @@ def auc_cell(score: Score, notes: Footnotes, remark: str = "", measure: Measure 
         footnotes.append(notes.number(f"{len(score.values)} of {score.wanted} seeds."))
     deviation = "" if score.std is None else f"±{score.std:.4f}"
     detail = "\n".join(part for part in (deviation, remark) if part)
-    return Cell(f"{score.mean:.4f}", score.mean, detail, footnotes=footnotes)
+    return Cell(format(score.mean, form), score.mean, detail, footnotes=footnotes)
 
 
 def relaimpr(reference: float | None, row: float | None) -> float | None:

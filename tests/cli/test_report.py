@@ -5,28 +5,16 @@ from html import unescape
 
 import pytest
 
-from ctrbench.bench import records
 from ctrbench.cli import jobs, main, options
-from tests.fakes import FakeData, failed_record, make_record
+from tests.fakes import fake_world
 
 THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
 
 
 @pytest.fixture(autouse=True)
 def _world(monkeypatch, tmp_path):
-    """Real tables and models, a dataset of four domains, and an executor that trains nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", _execute)
+    fake_world(monkeypatch, tmp_path)
     monkeypatch.setattr("ctrbench.report.figures.FIGURES", {})  # no predictions are there to be drawn
-
-
-def _execute(planned, data, results, watch):
-    failing = planned.spec.train["epochs"] == 13
-    record = failed_record(planned) if failing else make_record(planned, {})
-    records.save(results, record)
-    return record
 
 
 def tables(tmp_path):

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ctrbench.bench import records
 from ctrbench.bench.estimate import Estimate
 from ctrbench.bench.spec import TableSpec
 from ctrbench.cli import main
-from tests.fakes import FakeData, failed_record, make_record
+from tests.fakes import FakeData, fake_world
 
 ROOT = Path(__file__).parents[2]
 THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
@@ -20,18 +19,7 @@ THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
 
 @pytest.fixture(autouse=True)
 def _world(monkeypatch, tmp_path):
-    """Real tables and models, a dataset of four domains, and an executor that trains nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", _execute)
-
-
-def _execute(planned, data, results, watch):
-    failing = planned.spec.train["epochs"] == 13
-    record = failed_record(planned) if failing else make_record(planned, {})
-    records.save(results, record)
-    return record
+    fake_world(monkeypatch, tmp_path)
 
 
 def test_run_trains_what_is_missing_and_prints_the_table(capsys):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from ctrbench.cli.arguments import add_global
+from ctrbench.cli.arguments import add_actions
 
 HELP = "download and prepare datasets, and look at what they hold"
 
@@ -26,11 +26,7 @@ _RESUMED = ("download",)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, text in ACTIONS.items():
-        action = actions.add_parser(name, help=text, allow_abbrev=False)
-        import_module(f"{__name__}.{name}").configure(action)
-        add_global(action, default=argparse.SUPPRESS)
+    add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from ctrbench.cli.arguments import add_global
+from ctrbench.cli.arguments import add_actions
 
 HELP = "List, check and remove the runs of a results folder."
 
@@ -21,12 +21,7 @@ ACTIONS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions and their options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, text in ACTIONS.items():
-        module = import_module(f"{__name__}.{name}")
-        action = actions.add_parser(name, help=text, description=module.HELP, allow_abbrev=False)
-        module.configure(action)
-        add_global(action, default=argparse.SUPPRESS)
+    add_actions(parser, __name__, ACTIONS)
 
 
 def run(args: argparse.Namespace) -> int:
