@@ -1,6 +1,8 @@
 """All that a plugin may import: contracts, layers, field types and errors.
 
-Names are imported when first used, so that a dataset plugin does not load torch.
+Names are imported when first used, so that a dataset plugin does not load torch. They are a promise, recorded in
+`tests/api_snapshot.json`: whoever changes one records it anew and names it in the CHANGELOG, and a name that goes is
+deprecated first (`ctrbench.deprecations`).
 """
 
 from __future__ import annotations
@@ -8,7 +10,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ctrbench import deprecations as _deprecations
+
 if TYPE_CHECKING:
+    from ctrbench._version import (
+        API_VERSION as API_VERSION,
+    )
     from ctrbench.backbones.files import (
         BackboneFiles as BackboneFiles,
         resolve_backbone as resolve_backbone,
@@ -67,6 +74,9 @@ if TYPE_CHECKING:
         Field as Field,
         Prompt as Prompt,
         StandIn as StandIn,
+    )
+    from ctrbench.deprecations import (
+        CtrbenchDeprecation as CtrbenchDeprecation,
     )
     from ctrbench.errors import (
         BackboneError as BackboneError,
@@ -146,6 +156,7 @@ if TYPE_CHECKING:
     )
 
 _WHERE = {
+    "API_VERSION": "ctrbench._version:API_VERSION",
     "BROKEN": "ctrbench.data.lines:BROKEN",
     "BackboneError": "ctrbench.errors:BackboneError",
     "BackboneFiles": "ctrbench.backbones.files:BackboneFiles",
@@ -153,6 +164,7 @@ _WHERE = {
     "CTRModel": "ctrbench.models.contract:CTRModel",
     "ConfigError": "ctrbench.errors:ConfigError",
     "Counts": "ctrbench.data.source:Counts",
+    "CtrbenchDeprecation": "ctrbench.deprecations:CtrbenchDeprecation",
     "CtrbenchError": "ctrbench.errors:CtrbenchError",
     "DataError": "ctrbench.errors:DataError",
     "DatasetSource": "ctrbench.data.source:DatasetSource",
@@ -220,8 +232,21 @@ __all__ = sorted(_WHERE)
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
-        raise AttributeError(f"ctrbench.api has no {name!r}")
-    module, _, attribute = _WHERE[name].partition(":")
-    value = getattr(import_module(module), attribute)
-    globals()[name] = value
+        return _deprecated(name)
+    globals()[name] = value = _imported(_WHERE[name])
     return value
+
+
+def _deprecated(name: str) -> Any:
+    """A name that goes warns each time that it is asked for."""
+    if name not in _deprecations.DEPRECATIONS:
+        raise AttributeError(f"ctrbench.api has no {name!r}")
+    if not (where := _deprecations.DEPRECATIONS[name].where):
+        raise AttributeError(_deprecations.gone(name))
+    _deprecations.warn(name, stacklevel=3)
+    return _imported(where)
+
+
+def _imported(where: str) -> Any:
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class CtrbenchError(Exception):
-    """Base of every error that ends a command with one sentence and exit code 2."""
+    """Base of every error that ends a command with one sentence and exit code 2: what, where, what to do next.
+
+    A plugin raises one of its kinds where a user can mend what is wrong; any other error is taken for a fault in it.
+    """
 
     elsewhere = False
     """Whether another process of the same command failed, and says so itself."""
@@ -16,6 +19,10 @@ class DataError(CtrbenchError):
 
 class ConfigError(CtrbenchError):
     """An option, a configuration key or a table spec is wrong."""
+
+
+class NotFinite(DataError):
+    """A model's loss, weight or logit became NaN or infinite."""
 
 
 class PluginError(CtrbenchError):
@@ -66,4 +73,4 @@ def out_of_memory(error: BaseException) -> bool:
 def in_words(error: BaseException) -> str:
     """The first line of what an error says; errors that are not ours are named, too."""
     text = str(error) if isinstance(error, CtrbenchError) else f"{type(error).__name__}: {error}"
-    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    return text.strip().splitlines()[0].rstrip(" :") if text.strip() else type(error).__name__

@@ -5,13 +5,16 @@ Nothing here imports torch, transformers or polars.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from ctrbench._version import API_VERSION, OLDEST_API_VERSION
 from ctrbench.errors import PluginError
+from ctrbench.installed import entries
 
 GROUPS = {
     "models": "ctrbench.models",
@@ -36,24 +39,52 @@ class Plugin:
         """Distribution and version, as people write them."""
         return f"{self.distribution} {self.version}".strip()
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Who brings it, as prepared datasets and records of runs state it."""
+        return {"distribution": self.distribution, "version": self.version, "entry_point": self.value}
+
     def load(self) -> Any:
         """Import the object.
 
-        Raises `PluginError`, naming plugin, distribution and fault, whatever the import ran into: one broken
-        plugin must not take the others down.
+        Raises `PluginError`, naming plugin, distribution and fault, whatever the import ran into, and for a plugin
+        that is built for another `api_version`: one broken plugin must not take the others down.
         """
+        from ctrbench.conduct.watch import importing
+
         try:
-            return EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
+            with importing(self):
+                loaded = EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
         except (Exception, SystemExit) as fault:
-            raise PluginError(
-                f"the {self.kind[:-1]} plugin {self.name!r} of {self.origin} cannot be imported from "
-                f"{self.value} ({_describe(fault)}); repair, update or uninstall {self.distribution}"
-            ) from fault
+            from ctrbench.compatibility import explained
+
+            raise PluginError(self.not_imported(*explained(fault, self.distribution))) from fault
+        self.check_api(self.stated_api(loaded))
+        return loaded
+
+    def not_imported(self, fault: str, advice: str = "") -> str:
+        """The sentence for a plugin whose import ends in `fault`."""
+        return (
+            f"the {self.kind[:-1]} plugin {self.name!r} of {self.origin} cannot be imported from {self.value} "
+            f"({fault}); {advice or f'repair, update or uninstall {self.distribution}'}"
+        )
+
+    def stated_api(self, loaded: Any) -> object:
+        """The `api_version` of the imported object, or else of its entry point's module; None where none is stated."""
+        module = sys.modules.get(self.value.partition(":")[0])
+        return getattr(loaded, "api_version", getattr(module, "api_version", None))
+
+    def check_api(self, stated: object) -> None:
+        """Raise `PluginError` for an `api_version` that is not spoken here; None, for none stated, counts as 1."""
+        if stated is not None and not (type(stated) is int and OLDEST_API_VERSION <= stated <= API_VERSION):
+            from ctrbench.compatibility import refused
+
+            raise PluginError(refused(self, stated))
 
 
 def plugins(kind: str) -> list[Plugin]:
     """All plugins of a kind, sorted by name; two distributions with one name stay two entries."""
-    found = {_plugin(kind, entry) for entry in entry_points(group=GROUPS[kind])}
+    found = {Plugin(kind, *entry[1:]) for entry in entries(GROUPS[kind])}
     return sorted(found, key=lambda p: (p.name, p.distribution, p.value))
 
 
@@ -92,12 +123,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
     options = sorted(known)
     if not options:
         return " There are none."
-    by_folded = {_folded(option): option for option in options}
-    near = get_close_matches(_folded(word), by_folded, n=3, cutoff=0.6)
-    best = [match for match in near if _likeness(word, match) > _likeness(word, near[0]) - 0.1]
-    if best:
-        return f" Did you mean {' or '.join(repr(by_folded[match]) for match in best)}?"
+    if best := nearest(word, options):
+        return f" Did you mean {' or '.join(map(repr, best))}?"
     return f" Known: {', '.join(options)}."
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that an unknown one is likely to mean, nearest first."""
+    by_folded = {_folded(option): option for option in known}
+    near = get_close_matches(_folded(word), by_folded, n=3, cutoff=0.6)
+    return [by_folded[match] for match in near if _likeness(word, match) > _likeness(word, near[0]) - 0.1]
 
 
 def _likeness(word: str, folded: str) -> float:
@@ -106,14 +141,3 @@ def _likeness(word: str, folded: str) -> float:
 
 def _folded(word: str) -> str:
     return word.lower().replace("-", "_")
-
-
-def _plugin(kind: str, entry: EntryPoint) -> Plugin:
-    if entry.dist is None:
-        return Plugin(kind, entry.name, entry.value, "an unknown distribution", "")
-    return Plugin(kind, entry.name, entry.value, entry.dist.name, entry.dist.version)
-
-
-def _describe(fault: BaseException) -> str:
-    text = str(fault).strip()
-    return f"{type(fault).__name__}: {text.splitlines()[0]}" if text else type(fault).__name__

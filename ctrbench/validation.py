@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parse_value(text: str) -> Any:
-    """TOML where it can be (`3`, `true`, `["a", "b"]`), else the text itself: `tiny-bert`, `a, b`.
+    """TOML where it can be (`3`, `true`, `["a", "b"]`), else the text itself: `my-bert`, `a, b`.
 
     Raises `ValueError` where nothing is written, or where a TOML list, table or text does not end.
     """
@@ -29,7 +29,9 @@ def parse_value(text: str) -> Any:
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """A validation error as one sentence: the first fault, where it is, and the nearest known key.
 
-    An unknown key comes before the others: misspelt, it is why another one is missing.
+    model: what was to be validated; where: a name for it, as in `[settings.my_model] config`. The sentence has no full
+    stop, unless it names a likely key. An unknown key comes before the others: misspelt, it is why another one is
+    missing.
     """
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     location = tuple(fault["loc"])

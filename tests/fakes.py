@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from ctrbench.bench import records
 from ctrbench.bench.plan import Plan, PlannedRun, plan
 from ctrbench.bench.records import Cost, Metrics, Record, RowCounts
 from ctrbench.bench.spec import TableSpec
+from ctrbench.installed import Entry
 from ctrbench.report.findings import Findings
 
 TITLES = {
@@ -82,23 +82,18 @@ class NoModel:
 FAKES = {"single": "tests.fakes:Single", "multi": "tests.fakes:Multi", "language": "tests.fakes:Language"}
 
 
-class Distribution:
-    """Who brings an entry point."""
-
-    def __init__(self, name: str, version: str = "1.0") -> None:
-        self.name, self.version = name, version
+def resolve_nothing(name: str) -> None:
+    """A backbone plugin that leaves every name to others."""
 
 
-def entry(group: str, name: str, value: str, distribution: str = "fakedist") -> EntryPoint:
+def entry(group: str, name: str, value: str, distribution: str = "fakedist") -> Entry:
     """An entry point as an installed distribution would bring it."""
-    made = EntryPoint(name, value, group)
-    vars(made)["dist"] = Distribution(distribution)
-    return made
+    return Entry(group, name, value, distribution, "1.0")
 
 
-def register(monkeypatch: Any, *entries: EntryPoint) -> None:
+def register(monkeypatch: Any, *entries: Entry) -> None:
     """Let the registry see these entry points, and no others."""
-    monkeypatch.setattr("ctrbench.registry.entry_points", lambda group: [one for one in entries if one.group == group])
+    monkeypatch.setattr("ctrbench.registry.entries", lambda group: [one for one in entries if one.group == group])
 
 
 def register_models(monkeypatch: Any, **more: str) -> None:

@@ -20,7 +20,8 @@ from typing import Any
 from ctrbench import files
 from ctrbench.bench import stored
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import Target
 from ctrbench.data.store import PreparedDataset
 from tests.bench.test_execute import OWN, planned
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.metric_tree import long_table, merge, metrics
 from ctrbench.bench.plan import Plan, PlannedRun
-from ctrbench.bench.records import Record, RunFolder
-from ctrbench.bench.spec import TableSpec
+from ctrbench.bench.records import Record
+from ctrbench.bench.spec import BEYOND, TableSpec
 from ctrbench.data.store import PreparedDataset
 from ctrbench.report.findings import Findings
 from tests import fakes
@@ -35,10 +36,10 @@ def truth(quality: dict[str, float], seed_noise: float = 0.0) -> Logits:
 
 
 def toy_plan(data: PreparedDataset, kind: str = "main", **options: Any) -> Plan:
-    """A table of the three fake models, to be registered first; `zero_shot` does not train on the last toy domain."""
+    """A table of the three fake models, to be registered first; where a kind has targets, that is the last domain."""
     spec = options.pop("spec", {})
-    domains = DOMAINS if kind == "main" else DOMAINS[:-1]
-    more = {} if kind == "main" else {"targets": [DOMAINS[-1]]}
+    domains = DOMAINS[:-1] if kind in BEYOND else DOMAINS
+    more = {"targets": [DOMAINS[-1]]} if kind in BEYOND else {}
     table: TableSpec = fakes.table(kind, domains=list(domains), **{**more, **spec})
     return fakes.make_plan(kind, data=data, spec=table, **options)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrbench import registry
 from ctrbench.benchmarks.peers import PEER_SIZES, PEERS, Arrays, alike, build_peer, fit_peer, id_models
-from ctrbench.benchmarks.speed import uni_ctr_gpu
+from ctrbench.benchmarks.speed import discovery, uni_ctr_gpu
 from ctrbench.benchmarks.speed.flops import peak_of, train_flops
 from ctrbench.benchmarks.speed.id_models import our_rate, random_rows
 from ctrbench.benchmarks.speed.measure import in_turns, ratios, spread
@@ -240,3 +240,15 @@ def test_operations_are_those_that_torch_counts(name, monkeypatch):
 )
 def test_peaks_of_gpus(device, tera):
     assert peak_of(device) == (tera and tera * 1e12)
+
+
+def test_discovery_is_measured_over_distributions_that_can_be_imported(monkeypatch, tmp_path, capsys):
+    discovery.install_many(tmp_path, 2)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert registry.load("models", "model_1").__module__ == "stranger_1"
+    assert discovery.seconds(tmp_path, ("-c", "import stranger_0.tables")) > 0
+    monkeypatch.setattr(discovery, "seconds", lambda folder, words: 6.0 if "load()" in words[-1] else 2.0)
+    discovery.main(["--distributions", "2", "--turns", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "2 distributions, 8 plugins"
+    assert lines[-1] == "imports / list: 3.0"

@@ -13,11 +13,12 @@ LAYERS = (
     ("backbones",),
     ("training", "evaluation"),
     ("bench",),
-    ("report",),
+    ("report", "scaffold"),
+    ("doctor",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FOR_ALL = {"errors", "_version", "files", "registry", "validation"}
+FOR_ALL = {"_version", "compatibility", "conduct", "deprecations", "errors", "files", "installed", "registry", "validation"}
 TOP = {"__init__", "__main__", "api", "benchmarks", "testing"}
 """Facades: they gather what lies below, and no layer imports them."""
 
@@ -87,7 +88,9 @@ def test_a_layer_imports_only_what_is_below_it(layer):
 
 @pytest.mark.parametrize("name", sorted(FOR_ALL))
 def test_what_all_may_import_imports_only_its_like(name):
-    found = {part(target) for target, _ in imported(ROOT / "ctrbench" / f"{name}.py")}
+    place = ROOT / "ctrbench" / name
+    files = modules(place) if place.is_dir() else [place.with_suffix(".py")]
+    found = {part(target) for file in files for target, _ in imported(file)}
     assert found <= FOR_ALL | {None}
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from ctrbench import registry
+from ctrbench._version import API_VERSION
 from ctrbench.errors import PluginError
 from tests.fakes import FAKES, entry, register, register_models
 
@@ -74,3 +75,10 @@ def test_a_broken_plugin_is_one_sentence_with_plugin_distribution_and_fault(monk
 def test_the_built_in_plugins_are_registered_as_a_strangers_would_be():
     assert {"deepfm", "mmoe", "uni_ctr"} <= set(registry.names("models"))
     assert {plugin.distribution for plugin in registry.plugins("models")} >= {"ctrbench"}
+
+
+def test_the_built_ins_state_which_api_they_are_built_for():
+    plugins = [one for kind in ("models", "datasets", "backbones", "tables") for one in registry.plugins(kind)]
+    built_in = [plugin for plugin in plugins if plugin.distribution == "ctrbench"]
+    assert {plugin.kind for plugin in built_in} == set(registry.GROUPS)
+    assert {plugin.stated_api(plugin.load()) for plugin in built_in} == {API_VERSION}

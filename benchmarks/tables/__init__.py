@@ -1,1 +1,3 @@
 """One TOML file for each table or figure of the paper."""
+
+api_version = 1

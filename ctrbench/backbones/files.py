@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctrbench import registry
+from ctrbench.conduct.blame import Suspect, blaming
 from ctrbench.errors import BackboneError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+_seen: ContextVar[dict[str, dict[str, str]] | None] = ContextVar("_seen", default=None)
 _HUB_ID = re.compile(r"(?P<path>\w[\w.-]*/[\w.-]+)(@(?P<revision>\w[\w./-]*))?")
 
 
@@ -22,9 +26,10 @@ class BackboneFiles:
     """Where a backbone comes from: `path` (a local folder or a hub id at `revision`), or code that builds it.
 
     `gguf` names the one file in `path` that holds configuration, tokenizer and weights, for a backbone in GGUF.
-    `build` makes a backbone with random weights, for tests and offline smoke runs; tables say when one was used.
-    `advice` is what to do where it cannot be loaded. `architecture`, the keys of its `config.json` that decide sizes,
-    and `model_type`, lets `ctrbench check` estimate costs before anything is fetched.
+    `build` makes a backbone with random weights, an encoder without a task head and its fast tokenizer, for tests and
+    offline smoke runs; tables say when one was used. `advice` is what to do where it cannot be loaded. `architecture`,
+    the keys of its `config.json` that decide sizes, and `model_type`, lets `ctrbench check` estimate costs before
+    anything is fetched.
     """
 
     name: str
@@ -52,16 +57,40 @@ class BackboneFiles:
         return any(isinstance(path, str) for path in cached)
 
 
+@contextmanager
+def resolved() -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """Within, which backbones are resolved: by name, who brings it (nobody, where it is no plugin's) and its revision."""
+    seen: dict[str, dict[str, str]] = {}
+    before = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(before)
+
+
 def resolve_backbone(name: str) -> BackboneFiles:
     """The files of backbone `name`, which is, in this order:
 
     a name that a plugin registered, a local folder, a `.gguf` file or a folder with one, or a hub id `owner/name` or
     `owner/name@revision`. Raises `BackboneError` for anything else. Nothing is fetched.
     """
-    if name in registry.names("backbones"):
-        files = registry.load("backbones", name)(name)
-        if files is not None:
-            return files
+    plugin = registry.find("backbones", name) if name in registry.names("backbones") else None
+    files = None
+    if plugin is not None:
+        suspect, resolve = Suspect("backbones", name), plugin.load()
+        with blaming(suspect, "to resolve its name"):
+            files = resolve(name)
+        if not isinstance(files, BackboneFiles | None):
+            raise suspect.did(f"resolved its name to a {type(files).__name__}, neither BackboneFiles nor None")
+    if files is None:
+        plugin, files = None, _unregistered(name)
+    if (seen := _seen.get()) is not None:
+        revision = {"revision": files.revision} if files.revision else {}
+        seen[name] = {**(plugin.facts if plugin is not None else {}), **revision}
+    return files
+
+
+def _unregistered(name: str) -> BackboneFiles:
     path = _path(name)
     if path.is_dir():
         return _folder(name, path)

@@ -43,7 +43,10 @@ def configuration(architecture: Mapping[str, Any]) -> PreTrainedConfig:
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per byte, so that any text has tokens."""
+    """One token per byte, so that any text has tokens: 257 with `[PAD]`, which is 0.
+
+    It pads on the right and cuts on the left, as `load_tokenizer` has it; for backbones that a plugin builds.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

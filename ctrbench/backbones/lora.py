@@ -29,6 +29,7 @@ def with_lora(
 ) -> nn.Module:
     """The encoder with trainable low-rank adapters (Hu et al., arXiv 2106.09685); its own weights stay frozen.
 
+    Adapters add `alpha / rank` times B A x, A and B of rank `rank`, with `dropout` of x while training.
     `targets` are names of linear layers; None takes the query and value projections, which peft knows for many
     architectures and their names tell for others. Raises `ConfigError` where neither does, or no layer has such a name.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ def survey() -> Catalog:
 
 
 def files(plugin: Plugin) -> list[Path]:
-    """The specs in one plugin's package; `PluginError` when there is no such package."""
+    """The specs in one plugin's package; `PluginError` when there is none, or it is for another `api_version`."""
     package = plugin.value.partition(":")[0]
     try:
         folder = _folder(package)
@@ -45,19 +46,43 @@ def files(plugin: Plugin) -> list[Path]:
         raise _broken(plugin, f"{type(fault).__name__}: {fault}") from fault
     if folder is None:
         raise _broken(plugin, f"there is no package {package}")
+    plugin.check_api(stated_api(folder))
     return sorted(folder.glob("*.toml"))
+
+
+def stated_api(folder: Path) -> object:
+    """The `api_version` that a package states in its `__init__.py`, which is not imported; None where it does not."""
+    try:
+        lines = ast.parse((folder / "__init__.py").read_text("utf-8")).body
+        for line in lines:
+            if isinstance(line, ast.Assign | ast.AnnAssign):
+                name, _, value = ast.unparse(line).partition(" = ")
+                if name.partition(":")[0] == "api_version":
+                    return ast.literal_eval(value)
+    except (OSError, SyntaxError, ValueError):
+        pass  # a folder without code, or with what only an import could tell
+    return None
 
 
 def locate(name: str) -> Path:
     """The file of a table given by name, or by the path of a .toml file."""
     if name.endswith(".toml"):
         return Path(name)
-    found = survey().found
+    catalog = survey()
+    found = catalog.found
     if name not in found:
-        raise ConfigError(f"unknown table {name!r}.{suggest(name, found)} (A path to a .toml file works, too.)")
+        broken = "".join(f" Besides, {fault}." for fault in catalog.faults)
+        raise ConfigError(f"unknown table {name!r}.{suggest(name, found)} (A path to a .toml file works, too.){broken}")
     if len(found[name]) > 1:
         raise ConfigError(collision(name, found[name]))
     return found[name][0][1]
+
+
+def brought_by(file: Path) -> dict[str, str]:
+    """A table's name and who brings it; a file outside of every plugin's package has a name alone."""
+    places = survey().found.get(file.stem, [])
+    plugin = next((plugin for plugin, place in places if place.resolve() == file.resolve()), None)
+    return {"name": file.stem, **(plugin.facts if plugin else {})}
 
 
 def of_kind(kind: str) -> list[str]:
@@ -79,8 +104,13 @@ def collision(name: str, places: Sequence[tuple[Plugin, Path]]) -> str:
 
 
 def title(file: Path) -> str:
-    """What a table is, in its own words."""
-    return str(read_toml(file).get("title", ""))
+    """What a table is, in its own words; what is wrong in the file's later parts is not seen."""
+    try:
+        # The title stands before the first `[part]`, and most of a list's time would go into parsing the rest.
+        raw = tomllib.loads(file.read_text("utf-8").partition("\n[")[0])
+    except (OSError, ValueError):
+        raw = read_toml(file)  # there is more to it, such as a `[` in a text; or it says what is wrong
+    return str(raw.get("title", ""))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

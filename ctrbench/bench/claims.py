@@ -27,6 +27,8 @@ class _Claim(BaseModel, ABC):
     """Where it is made; nowhere named: on all domains of the table."""
     value: str | None = None
     """The number that it is about, where that is not the table's main one."""
+    unprinted: str = ""
+    """What the paper has in place of such numbers, where it prints none: why it cannot be tested on them."""
 
     @abstractmethod
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
@@ -57,7 +59,7 @@ class _Claim(BaseModel, ABC):
     def _domains(self, numbers: Numbers) -> tuple[str, ...]:
         found = self.domains or numbers.domains
         if not found:
-            raise CannotTest("there are no numbers")
+            raise CannotTest(f"{numbers.there_is} no such numbers")
         return found
 
     def _rows(self, numbers: Numbers, names: Sequence[str], but: Collection[str] = ()) -> list[str]:
@@ -71,7 +73,7 @@ class _Claim(BaseModel, ABC):
             else:
                 found.append(name)
         if not found:
-            raise CannotTest(f"there is no row of {' or '.join(names)}")
+            raise CannotTest(f"{numbers.there_is} no row of {' or '.join(names)}")
         return list(dict.fromkeys(found))
 
 
@@ -107,13 +109,14 @@ class Above(_Claim):
         second = max(down, key=down.__getitem__)
         high_number, low_number = up[first], down[second]
         margin = high_number - low_number
+        first, second = numbers.title(first), numbers.title(second)
         if self.over:
             first, second = f"{first} {self.value}", f"{second} {self.over}"
         return margin, f"{first} {high_number:.4f}, {second} {low_number:.4f} ({margin:+.4f})"
 
 
 class Rising(_Claim):
-    """The number rises from row to row, of those in `rows` that there are."""
+    """The number rises from row to row. Where it falls between two, that decides; else all of them are needed."""
 
     kind: Literal["rising"]
     rows: Rows
@@ -122,13 +125,18 @@ class Rising(_Claim):
         return self.rows
 
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
-        rows = [row for row in self._rows(numbers, self.rows) if row in numbers.rows]
+        wanted, domains = self._rows(numbers, self.rows), self._domains(numbers)
+        rows = [row for row in wanted if all(numbers.knows(row, domain, self.value) for domain in domains)]
+        lacking = ", ".join(numbers.title(row) for row in wanted if row not in rows)
         if len(rows) < 2:
-            raise CannotTest(f"there are not two rows of {', '.join(self.rows)}")
-        found = {d: [numbers.at(row, d, self.value) for row in rows] for d in self._domains(numbers)}
+            raise CannotTest(f"{numbers.there_is} no number of {lacking}")
+        found = {domain: [numbers.at(row, domain, self.value) for row in rows] for domain in domains}
         rises = all(before < after for values in found.values() for before, after in pairwise(values))
         steps = (f"{domain}: {' → '.join(f'{value:.4f}' for value in values)}" for domain, values in found.items())
-        return rises, f"{' → '.join(rows)}; {'; '.join(steps)}"
+        told = f"{' → '.join(map(numbers.title, rows))}; {'; '.join(steps)}"
+        if rises and lacking:
+            raise CannotTest(f"it rises as far as can be seen, but {numbers.there_is} no number of {lacking} ({told})")
+        return rises, told
 
 
 class Bound(_Claim):
@@ -148,7 +156,8 @@ class Bound(_Claim):
             found = {row: numbers.at(row, domain, self.value) for row in self._rows(numbers, self.rows)}
             ends = dict.fromkeys((min(found, key=found.__getitem__), max(found, key=found.__getitem__)))
             holds &= all(self.least <= number <= self.most for number in found.values())
-            told.append(f"{domain}: {' to '.join(f'{row} {found[row]:.4f}' for row in ends)}")
+            what = f"{self.value} of " if self.value and not numbers.printed else ""
+            told.append(f"{domain}: {what}{' to '.join(f'{numbers.title(row)} {found[row]:.4f}' for row in ends)}")
         return holds, "; ".join(told)
 
 
@@ -175,7 +184,7 @@ class Drop(_Drops):
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
         rows = self._rows(numbers, self.rows, but=[self.base])
         found = {(row, d): self._drop(numbers, row, d) for row in rows for d in self._domains(numbers)}
-        told = "; ".join(f"{domain}: {row} {-drop:+.2f} %" for (row, domain), drop in found.items())
+        told = "; ".join(f"{domain}: {numbers.title(row)} {-drop:+.2f} %" for (row, domain), drop in found.items())
         return all(drop >= self.percent for drop in found.values()), told
 
 
@@ -195,25 +204,12 @@ class LargestDrop(_Drops):
         for row in self._rows(numbers, self.rows, but=[self.base]):
             drops = {domain: self._drop(numbers, row, domain) for domain in domains}
             holds &= max(drops, key=drops.__getitem__) == self.on
-            told.append(f"{row}: {', '.join(f'{domain} {-drop:+.2f} %' for domain, drop in drops.items())}")
+            falls = ", ".join(f"{domain} {-drop:+.2f} %" for domain, drop in drops.items())
+            told.append(f"{numbers.title(row)}: {falls}")
         return holds, "; ".join(told)
 
 
-class Shown(_Claim):
-    """The table has a row of each of these models."""
-
-    kind: Literal["shown"]
-    models: Rows
-
-    def _check(self, numbers: Numbers) -> tuple[bool, str]:
-        there = {numbers.models[row] for row in numbers.rows}
-        if not there:
-            raise CannotTest("there are no numbers")
-        lacking = [model for model in self.models if model not in there]
-        return not lacking, f"no row of {', '.join(lacking)}" if lacking else f"rows of {', '.join(self.models)}"
-
-
-Claim = Annotated[Above | Rising | Bound | Drop | LargestDrop | Shown, Field(discriminator="kind")]
+Claim = Annotated[Above | Rising | Bound | Drop | LargestDrop, Field(discriminator="kind")]
 
 
 def check_names(claims: Iterable[Claim], rows: Collection[str], domains: Collection[str]) -> None:

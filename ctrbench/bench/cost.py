@@ -1,4 +1,4 @@
-"""What a run cost: parameters and peak memory of this process."""
+"""What a run cost: time, energy, parameters, and peak memory of this process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 from torch import nn
+
+from ctrbench.bench.energy import Energy
+from ctrbench.bench.records import Cost
+from ctrbench.training.course import FitResult
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -33,3 +37,21 @@ def peak_memory_mb() -> float:
     except (OSError, StopIteration):
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def cost_of(model: nn.Module, result: FitResult, energy: Energy) -> Cost:
+    """What a training cost that has just ended in this process."""
+    parameters, trained = count_parameters(model)
+    return Cost(
+        parameters=parameters,
+        parameters_trained=trained,
+        train_seconds=result.train_seconds,
+        valid_seconds=result.valid_seconds,
+        rows_per_s=result.rows_per_s,
+        peak_memory_mb=peak_memory_mb(),
+        energy_wh=energy.wh,
+        energy_of=energy.of,
+        epochs_run=len(result.epochs),
+        best_epoch=result.best_epoch,
+        steps=result.steps,
+    )

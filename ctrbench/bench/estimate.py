@@ -18,7 +18,7 @@ from ctrbench.bench.build import build, train_config
 from ctrbench.bench.cost import count_parameters
 from ctrbench.bench.size import parameters
 from ctrbench.data.split import SPLITS, Split
-from ctrbench.errors import CtrbenchError, HubError
+from ctrbench.errors import CtrbenchError, HubError, PluginError
 from ctrbench.features.loader import Rows, batches
 from ctrbench.features.order import eval_order
 from ctrbench.models.contract import CTRModel
@@ -80,7 +80,7 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
         # Where the tokens of a prompt are but bounded, there is nothing to be had from many prompts.
         rows = _sample(data, spec, _SAMPLE if assumed is None else _BATCH)
         sample = Rows.build(rows, data.items, featurizer, spec.domains)
-    except HubError as error:  # whoever plans may be offline
+    except (HubError, PluginError) as error:  # whoever plans may be offline; what is a plugin's fault hides no others
         _log.warning("no estimate for %s: %s", spec.model, error)
         return Estimate(steps=steps)
     except CtrbenchError:

@@ -7,36 +7,35 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import polars as pl
 import torch
 
-from ctrbench import files
-from ctrbench.bench import grow, metric_tree, needs, records, stored, turns
+from ctrbench.backbones.files import resolved
+from ctrbench.bench import grow, needs, records, stored, turns
 from ctrbench.bench.build import train_config
-from ctrbench.bench.cost import count_parameters, peak_memory_mb, reset_peak_memory
+from ctrbench.bench.cost import cost_of, reset_peak_memory
 from ctrbench.bench.energy import Energy, measured
-from ctrbench.bench.extras import Trained, keep_representations
+from ctrbench.bench.extras import keep_representations
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.latency import keep_latency
 from ctrbench.bench.provenance import provenance
-from ctrbench.bench.records import Cost, DatasetFacts, Record, RunFolder, Target
+from ctrbench.bench.records import DatasetFacts, Record, Target
+from ctrbench.bench.scoring import Trained, rows_of, score_options, score_targets
 from ctrbench.bench.shared import ensure_writable, record_of_main
-from ctrbench.data.store import TRUE_PROBABILITY, rows_hash
+from ctrbench.conduct.blame import Suspect
+from ctrbench.conduct.watch import running
+from ctrbench.data.resolve import cache_dir
 from ctrbench.errors import Damaged, LostProcess, OutputError, in_words
-from ctrbench.evaluation.score import score
-from ctrbench.features.view import SLICE, view
+from ctrbench.evaluation.probe import probe
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.checkpoint import save_tensors, trained_state
-from ctrbench.training.config import TrainConfig
-from ctrbench.training.course import FitResult
 from ctrbench.training.fit import fit
 from ctrbench.training.processes import Team, team
-from ctrbench.training.shard import place
+from ctrbench.training.shard import is_sharded, place
 from ctrbench.training.watch import Progress, Watch, silent
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ def execute(planned: PlannedRun, data: PreparedDataset, results: Path, watch: Wa
     processes = team()
     folder = RunFolder.of(results, data.manifest.source, planned.spec)
     ensure_writable(folder.path, processes)
-    with turns.awaited(folder, processes):
-        run = _Run(planned.spec, data, folder, watch, processes)
+    run = _Run(planned, data, folder, watch, processes)
+    with turns.awaited(folder, processes), running(run.suspect, (folder.path, cache_dir())):
         record = _execute(run, planned.targets, results)
         return run.attempt(lambda: run.keep(record, planned.needs)) if record.status == "done" else record
 
@@ -77,7 +76,7 @@ def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:
         if trained is None or record.status == "done":
             records.save(results, record)
         if record.status == "done":
-            run.folder.checkpoint.unlink(missing_ok=True)
+            turns.forget_course(run.folder)
         return record
 
     before = record_of_main(run.team, lambda: _before(run.folder))
@@ -90,20 +89,33 @@ def _execute(run: _Run, targets: Sequence[Target], results: Path) -> Record:
 
 def _before(folder: RunFolder) -> Record | None:
     """What there is of a run, after clearing up what a killed process left there."""
-    for path in files.leftovers(folder.path):
+    for path in turns.half_written(folder.path):
         path.unlink(missing_ok=True)
-    return stored.recover(folder)
+    record = stored.recover(folder)
+    if record is None or record.status != "done":
+        stored.check_checkpoint(folder)
+    return record
 
 
 @dataclass
 class _Run:
-    spec: RunSpec
+    planned: PlannedRun
     data: PreparedDataset
     folder: RunFolder
     watch: Watch
     team: Team
     model: CTRModel | None = field(default=None, init=False)
     featurizer: Featurizer | None = field(default=None, init=False)
+    backbones: Mapping[str, Mapping[str, str]] = field(default_factory=dict, init=False)
+    """Those that the model asked for, and who brings them."""
+
+    @property
+    def spec(self) -> RunSpec:
+        return self.planned.spec
+
+    @property
+    def suspect(self) -> Suspect:
+        return Suspect("models", self.spec.model)
 
     def attempt(self, work: Callable[[], Record]) -> Record:
         """The record that `work` gives, or that of its failure."""
@@ -121,12 +133,16 @@ class _Run:
         """Fit the model; leave its best weights and its featurizer's state; a record without metrics."""
         started = _now()
         reset_peak_memory()
-        with self.team.together():
+        base_file = self.team.on_main(lambda: grow.begin(self.spec, self.folder))
+        with self.team.together(), resolved() as self.backbones:
             self.watch(Progress("features", 0, self._count("train") + self._count("valid")))
             model, featurizer = self.model, self.featurizer = grow.untrained(self.spec, self.data, self.folder)
-        old = self._old_domains(model, featurizer)
-        train, valid = (self._rows(split, featurizer, self.spec.domains) for split in ("train", "valid"))
-        told = self.team.count == 1 and not self.folder.checkpoint.exists()  # else only a part of it was measured
+        old = self._old_domains(model, featurizer, base_file)
+        train, valid = (self._rows(split, featurizer) for split in ("train", "valid"))
+        begins = not self.team.on_main(self.folder.checkpoint.exists)
+        if begins:
+            self._probe(model, train)
+        told = self.team.count == 1 and begins  # else only a part of it was measured
         with measured(self.team.device) as energy:
             result = fit(
                 model,
@@ -146,25 +162,33 @@ class _Run:
             spec=self.spec,
             dataset=DatasetFacts.of(self.data),
             rows=records.RowCounts(train=len(train), valid=len(valid)),
-            cost=self._cost(model, result, energy if told else Energy()),
+            cost=cost_of(model, result, energy if told else Energy()),
             growth=growth,
             history=result.epochs,
             provenance={
-                **provenance(self.spec.model, _device(model)),
+                **provenance(self.planned, self.data, self.backbones, _device(model)),
                 "started": started,
                 "finished": _now(),
             },
             notes=[*model.notes(), *featurizer.notes()],
         )
 
-    def _old_domains(self, model: CTRModel, featurizer: Featurizer) -> grow.OldDomains | None:
+    def _probe(self, model: CTRModel, train: Rows) -> None:
+        """Find a plugin's faults on a few rows, before anything is spent; what is resumed was probed when it began."""
+        place(model, self.team)
+        if is_sharded(model):
+            _log.debug("%s is not probed: its processes share its weights", self.spec.model)
+            return
+        with self.team.together():
+            probe(model, train, self.suspect, train_config(self.spec, model).precision)
+
+    def _old_domains(self, model: CTRModel, featurizer: Featurizer, base_file: str) -> grow.OldDomains | None:
         """Of a run with a base: what its model says of the old domains before it is trained."""
         if self.spec.base is None:
             return None
-        base = self.folder.beside(self.spec.base)
-        self.team.on_main(lambda: grow.forget_older(base, self.folder))
         place(model, self.team)
-        return grow.OldDomains.of(self.spec, self.data, self.folder, model, featurizer, self._score_options())
+        options = score_options(self.spec)
+        return grow.OldDomains.of(self.spec, self.data, self.folder, model, featurizer, options, base_file)
 
     def _keep(self, model: CTRModel, featurizer: Featurizer) -> None:
         needs.forget(self.folder)
@@ -176,40 +200,14 @@ class _Run:
     def score(self, record: Record, targets: Sequence[Target]) -> Record:
         """Score the targets that the record lacks; predictions are written before the record says so."""
         missing = [target for target in targets if record.metric(target) is None]
-        if not missing:
-            return record
-        model, featurizer = self._trained()
-        parts, found, seconds, scored = [], record.metrics, 0.0, 0
-        hashes = dict(record.rows.test_hash)
-        for split, domain in dict.fromkeys((target.split, target.domain) for target in missing):
-            heads = [target.head for target in missing if (target.split, target.domain) == (split, domain)]
-            with self.team.together():
-                if split == "test":
-                    hashes[domain] = rows_hash(self.data.slices(split, (domain,), self.spec.limit, size=SLICE))
-                truth = self._truth(split, domain)
-            rows = self._rows(split, featurizer, (domain,))
-            start = time.perf_counter()
-            logits = score(model, rows, heads, **self._score_options(), watch=self.watch)
-            seconds, scored = seconds + time.perf_counter() - start, scored + len(rows)
-            scores = logits.drop("domain").with_columns(truth)
-            found = metric_tree.merge(found, metric_tree.metrics(split, domain, scores, heads))
-            parts.append(metric_tree.long_table(split, domain, scores, heads))
-        self.team.on_main(lambda: self._store(pl.concat(parts), anew=not record.metrics))
-        speed = scored / seconds if seconds else None
-        return record.model_copy(
-            update={
-                "metrics": found,
-                "rows": record.rows.model_copy(update={"test_hash": hashes}),
-                "cost": record.cost.model_copy(update={"score_rows_per_s": record.cost.score_rows_per_s or speed}),
-            }
-        )
+        return score_targets(self._trained(), record, missing) if missing else record
 
     def keep(self, record: Record, wanted: Iterable[Need]) -> Record:
         """Leave on disk what is needed beside scores, and is not there."""
         missing = self.team.on_main(lambda: needs.lacking(self.folder, wanted))
         if not missing:
             return record
-        trained = Trained(self.spec, self.data, self.folder, self.watch, self.team, *self._trained())
+        trained = self._trained()
         if "representations" in missing:
             keep_representations(trained)
         if "latency" in missing:
@@ -222,67 +220,28 @@ class _Run:
             schema=records.SCHEMA,
             id=self.spec.id,
             status="failed",
-            error=in_words(error),
+            error=self.suspect.sentence(error),
             spec=self.spec,
             dataset=DatasetFacts.of(self.data),
-            provenance={**provenance(self.spec.model, self.team.device), "finished": _now()},
+            provenance={
+                **provenance(self.planned, self.data, self.backbones, self.team.device),
+                "finished": _now(),
+            },
         )
 
-    def _trained(self) -> tuple[CTRModel, Featurizer]:
+    def _trained(self) -> Trained:
         """The model with its best weights: still here after training, else from the run's folder."""
-        if self.model is not None and self.featurizer is not None:
-            return self.model, self.featurizer
-        with self.team.together():
-            model, featurizer = grow.trained(self.spec, self.data, self.folder)
-        place(model, self.team)
-        return model, featurizer
+        if self.model is None or self.featurizer is None:
+            with self.team.together():
+                self.model, self.featurizer = grow.trained(self.spec, self.data, self.folder)
+            place(self.model, self.team)
+        return Trained(self.spec, self.data, self.folder, self.watch, self.team, self.model, self.featurizer)
 
     def _count(self, split: Split) -> int:
         return self.data.count(split, self.spec.domains, self.spec.limit)
 
-    def _truth(self, split: Split, domain: str) -> pl.Series | pl.Expr:
-        """Each row's true probability, or nulls where the data does not know it."""
-        rows = self.data.scan(split, (domain,), self.spec.limit)
-        with self.data.reading():
-            if TRUE_PROBABILITY not in rows.collect_schema():
-                return pl.lit(None, pl.Float64).alias(TRUE_PROBABILITY)
-            return rows.select(TRUE_PROBABILITY).collect().to_series()
-
-    def _rows(self, split: Split, featurizer: Featurizer, domains: Sequence[str]) -> Rows:
-        """Featurised rows; of the processes of a machine, the first one makes what is not in the cache."""
-        with self.team.together(), self.team.main_first():
-            return view(self.data, featurizer, split, domains, self.spec.limit)
-
-    def _score_options(self) -> dict[str, Any]:
-        config = TrainConfig.model_validate(self.spec.train)
-        return {"batch_size": config.score_batch_size, "precision": config.precision}
-
-    def _cost(self, model: CTRModel, result: FitResult, energy: Energy) -> Cost:
-        parameters, trained = count_parameters(model)
-        return Cost(
-            parameters=parameters,
-            parameters_trained=trained,
-            train_seconds=result.train_seconds,
-            valid_seconds=result.valid_seconds,
-            rows_per_s=result.rows_per_s,
-            peak_memory_mb=peak_memory_mb(),
-            energy_wh=energy.wh,
-            energy_of=energy.of,
-            epochs_run=len(result.epochs),
-            best_epoch=result.best_epoch,
-            steps=result.steps,
-        )
-
-    def _store(self, new: pl.LazyFrame, *, anew: bool) -> None:
-        """Add rows to the predictions; the same target scored twice is kept once. `anew`: those there are spoilt."""
-        path, target = self.folder.predictions, ["split", "domain", "head"]
-        if path.exists() and anew:
-            stored.set_aside(path, copy=True)
-        elif path.exists():
-            again = new.select(target).unique()
-            new = pl.concat([pl.scan_parquet(path).join(again, on=target, how="anti", maintain_order="left"), new])
-        with records.atomic(path) as temporary:
-            new.sink_parquet(temporary)
+    def _rows(self, split: Split, featurizer: Featurizer) -> Rows:
+        return rows_of(self.data, featurizer, split, self.spec.domains, self.spec.limit, self.team)
 
 
 def _now() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,49 +10,21 @@ from torch import Tensor
 
 from ctrbench.bench import grow
 from ctrbench.bench.needs import ONE_NETWORK, TRAINED, UNTRAINED, forget_maps, tensor_name
-from ctrbench.errors import DataError, PluginError
+from ctrbench.errors import NotFinite, PluginError
 from ctrbench.features.loader import Rows
-from ctrbench.features.view import view
 from ctrbench.models.contract import CTRModel
 from ctrbench.training.checkpoint import save_tensors
-from ctrbench.training.config import TrainConfig
 from ctrbench.training.failures import enough_memory
-from ctrbench.training.processes import Team, bound
+from ctrbench.training.processes import bound
 from ctrbench.training.shard import is_sharded, place
-from ctrbench.training.watch import Progress, Watch
+from ctrbench.training.watch import Progress
 
 if TYPE_CHECKING:
-    from ctrbench.bench.records import RunFolder
-    from ctrbench.bench.spec import RunSpec
-    from ctrbench.data.store import PreparedDataset
+    from ctrbench.bench.scoring import Trained
     from ctrbench.features.batch import Batch
-    from ctrbench.features.featurizer import Featurizer
 
 ROWS = 1_000
 """Test rows of each domain, where there are so many."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A run's model with its best weights, and what it takes to show it rows."""
-
-    spec: RunSpec
-    data: PreparedDataset
-    folder: RunFolder
-    watch: Watch
-    team: Team
-    model: CTRModel
-    featurizer: Featurizer
-
-    @property
-    def config(self) -> TrainConfig:
-        """How it was trained, and is scored."""
-        return TrainConfig.model_validate(self.spec.train)
-
-    def rows(self, domains: Sequence[str], limit: int | None) -> Rows:
-        """Test rows; of the processes of a machine, the first one makes what is not in the cache."""
-        with self.team.together(), self.team.main_first():
-            return view(self.data, self.featurizer, "test", domains, limit)
 
 
 def keep_representations(run: Trained) -> None:
@@ -134,5 +105,5 @@ def _of_batch(run: Trained, model: CTRModel, batch: Batch) -> Iterator[tuple[str
         if values.ndim != 2 or len(values) != len(batch):
             raise PluginError(f"{what} of shape {tuple(values.shape)}, not ({len(batch)}, d)")
         if not values.isfinite().all():
-            raise DataError(f"{what} that are not finite; try a lower learning rate")
+            raise NotFinite(f"{what} that are not finite; try a lower learning rate")
         yield name, values.float().cpu()

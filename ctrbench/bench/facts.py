@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from ctrbench import registry
 from ctrbench.bench.settings import Differences, Layer, resolve
 from ctrbench.bench.verdicts import CATEGORIES
-from ctrbench.errors import PluginError
+from ctrbench.errors import ConfigError, PluginError
+from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -61,6 +62,27 @@ def facts_of(
     other = _model_facts(table, variant.like, profile, overrides)
     where = f"{table.file.name}, [variants.{name}]"
     return as_large(facts, other, variant.widen, where, data=data, domains=domains, limit=limit)
+
+
+def check_settings(
+    table: TableSpec, rows: Sequence[str] | None, profile: str, overrides: Mapping[str, Differences]
+) -> None:
+    """Raise a `CtrbenchError` for settings that do not fit their models, which needs no data to be seen.
+
+    `rows`: those that are asked for; None means the table's.
+    """
+    chosen = rows or table.profile(profile).models or table.models
+    check_overrides(table, chosen, overrides)
+    for row in chosen:
+        _model_facts(table, row, profile, overrides)
+
+
+def check_overrides(table: TableSpec, rows: Iterable[str], overrides: Mapping[str, Differences]) -> None:
+    """Raise `ConfigError` for a setting of a model that is not among the rows' models."""
+    known = {name for row in rows for name in (row, table.model_of(row))}
+    for name in overrides:
+        if name not in known:
+            raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, known)}")
 
 
 def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:

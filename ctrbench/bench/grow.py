@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ctrbench.bench import records
 from ctrbench.bench.build import add_domains, build
-from ctrbench.bench.records import Growth, RunFolder
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import Growth
 from ctrbench.bench.stored import built_on
 from ctrbench.data.fingerprint import file_hash
 from ctrbench.errors import CtrbenchError, Damaged, OutputError, PluginError
@@ -88,11 +89,21 @@ def _check_same(base: RunFolder, folder: RunFolder) -> None:
         )
 
 
-def forget_older(base: RunFolder, folder: RunFolder) -> None:
-    """Remove a checkpoint that was begun before its base was trained: on top of another model, maybe."""
-    if folder.checkpoint.exists() and folder.checkpoint.stat().st_mtime < base.model.stat().st_mtime:
-        _log.warning("%s is older than the base %s; the training begins anew", folder.checkpoint, base.path)
+def begin(spec: RunSpec, folder: RunFolder) -> str:
+    """The sha256 of the model that a run's base has now; nothing, where that is not there, or the run has no base.
+
+    A checkpoint that was begun on top of another model is removed: it means nothing on this one.
+    """
+    base = folder.beside(spec.base) if spec.base is not None else None
+    if base is None or not base.model.exists():
+        return ""
+    now = file_hash(base.model)
+    if folder.checkpoint.exists() and (not folder.begun_on.exists() or folder.begun_on.read_text("utf-8") != now):
+        _log.warning("%s was begun on another model than %s; the training begins anew", folder.checkpoint, base.model)
         folder.checkpoint.unlink()
+    with records.atomic(folder.begun_on) as temporary:
+        temporary.write_text(now, "utf-8")
+    return now
 
 
 def _features(folder: RunFolder) -> Mapping[str, Any]:
@@ -119,6 +130,8 @@ class OldDomains:
     options: Mapping[str, Any]
     """How rows are scored."""
     before: pl.DataFrame
+    base_file: str
+    """sha256 of the base's model, before it was read."""
 
     @classmethod
     def of(
@@ -129,6 +142,7 @@ class OldDomains:
         model: CTRModel,
         featurizer: Featurizer,
         options: Mapping[str, Any],
+        base_file: str,
     ) -> OldDomains:
         """Score the sample with the model as `untrained` gives it, on the device that it is trained on."""
         assert spec.base is not None
@@ -138,10 +152,14 @@ class OldDomains:
         with team().together():
             rows = Rows.build(data.rows("train", old, SAMPLE), data.items, view, old)
         before = score(model, rows, heads, **options)
-        return cls(spec.base, folder.beside(spec.base), rows, heads, options, before)
+        return cls(spec.base, folder.beside(spec.base), rows, heads, options, before, base_file)
 
     def unchanged(self, model: CTRModel) -> Growth:
-        """Compare logits and weights with what they were; `PluginError` where any bit of them moved."""
+        """Compare logits and weights with what they were; `PluginError` where any bit of them moved.
+
+        `Damaged` where the base is another by now, which is no fault of the model.
+        """
+        self._check_base()
         after = score(model, self.rows, self.heads, **self.options)
         for head in self.heads:
             moved = _bits(self.before, head) != _bits(after, head)
@@ -155,11 +173,20 @@ class OldDomains:
             weights += tensor.numel()
         return Growth(
             base=self.base.id,
-            base_file=file_hash(self.folder.model),
+            base_file=self.base_file,
             domains=self.rows.domains,
             rows=len(self.rows),
             weights=weights,
         )
+
+    def _check_base(self) -> None:
+        there = self.folder.model.exists()
+        if not there or file_hash(self.folder.model) != self.base_file:
+            how = "trained anew" if there else "removed"
+            raise Damaged(
+                f"the base {self.folder.path} was {how} by another command while a domain was added to it; "
+                "run the table again"
+            )
 
 
 def _moved(model: CTRModel, what: str) -> PluginError:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from ctrbench.bench import records
+from ctrbench.bench.machine import processor
 from ctrbench.bench.needs import PRECISIONS, Latency, Precision, Timing
-from ctrbench.bench.provenance import processor
 from ctrbench.errors import ConfigError
 from ctrbench.evaluation.score import domain_aucs, score
 from ctrbench.features.batch import Batch
@@ -26,7 +26,7 @@ from ctrbench.training.failures import enough_memory
 from ctrbench.training.shard import is_sharded
 
 if TYPE_CHECKING:
-    from ctrbench.bench.extras import Trained
+    from ctrbench.bench.scoring import Trained
 
 BATCH = 32
 LENGTH = 256

@@ -17,8 +17,8 @@ from ctrbench.training.course import Number
 if TYPE_CHECKING:
     import numpy as np
 
+    from ctrbench.bench.folders import RunFolder
     from ctrbench.bench.plan import Need
-    from ctrbench.bench.records import RunFolder
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

@@ -5,17 +5,17 @@ Imports torch through the models' classes, and nothing heavier: an all-cached ta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ctrbench.bench.facts import ModelFacts, facts_of
+from ctrbench.bench.facts import ModelFacts, check_overrides, facts_of
 from ctrbench.bench.records import DatasetFacts, Target
 from ctrbench.bench.settings import Differences
 from ctrbench.bench.spec import Kind, RunSpec, TableSpec
 from ctrbench.bench.which import choose_domains, choose_targets
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
 
 if TYPE_CHECKING:
     from ctrbench.data.store import PreparedDataset
@@ -35,6 +35,8 @@ class PlannedRun:
     row: str = ""
     """The row of the table that it belongs to."""
     needs: frozenset[Need] = frozenset()
+    table: Path | None = None
+    """The table's file; of several tables that share the run, the first one's."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def plan(
     unseen = choose_targets(table, data, targets)
     trained = choose_domains(table, data, domains, unseen)
     chosen = tuple(dict.fromkeys(models)) if models else table.profile(profile).models or table.models
-    _check_overrides(overrides or {}, {name for row in chosen for name in (row, table.model_of(row))})
+    check_overrides(table, chosen, overrides or {})
     facts = tuple(facts_of(table, name, profile, overrides or {}, data, trained, limit) for name in chosen)
     every_seed = tuple(seeds or table.profile(profile).seeds or table.seeds)
     runs = [
@@ -103,7 +105,7 @@ def plan(
     ]
     return Plan(
         table=table,
-        runs=tuple(runs),
+        runs=tuple(replace(run, table=table.file) for run in runs),
         profile=profile,
         dataset=DatasetFacts.of(data),
         titles=dict(data.manifest.domains),
@@ -184,9 +186,3 @@ def zero_shot_heads(model: ModelFacts, domains: tuple[str, ...]) -> list[str]:
     if model.has_general_head:
         return ["general"]
     return list(domains) if model.per_domain else [*domains, "mean"]
-
-
-def _check_overrides(overrides: Mapping[str, Differences], models: Collection[str]) -> None:
-    for name in overrides:
-        if name not in models:
-            raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, models)}")

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ctrbench import registry
 from ctrbench._version import __version__
+from ctrbench.bench import catalog
 from ctrbench.training.processes import team
+
+if TYPE_CHECKING:
+    from ctrbench.bench.plan import PlannedRun
+    from ctrbench.data.store import PreparedDataset
 
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "polars", "scikit-learn")
 
 
-def provenance(model: str, device: torch.device) -> dict[str, Any]:
-    """Versions of ctrbench, the model's plugin and the libraries; the machine."""
-    plugin = registry.find("models", model)
+def provenance(
+    planned: PlannedRun, data: PreparedDataset, backbones: Mapping[str, Mapping[str, str]], device: torch.device
+) -> dict[str, Any]:
+    """Versions of ctrbench, of every plugin that had a part in a run, and of the libraries; the machine.
+
+    The dataset's plugin is the one that prepared it, in the version of then. `backbones`: as `resolved` gives them.
+    """
     return {
         "ctrbench": __version__,
-        "plugin": {
-            "distribution": plugin.distribution,
-            "version": plugin.version,
-            "entry_point": plugin.value,
-        },
+        "plugin": registry.find("models", planned.spec.model).facts,
+        "dataset": {"name": data.manifest.registered, **data.manifest.brought_by},
+        "backbones": {name: dict(facts) for name, facts in backbones.items()},
+        "table": catalog.brought_by(planned.table) if planned.table is not None else None,
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -35,15 +43,6 @@ def provenance(model: str, device: torch.device) -> dict[str, Any]:
         "processes": team().count,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
-
-
-def processor() -> str:
-    """The CPU's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,6 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ctrbench import files
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.spec import RunSpec
 from ctrbench.errors import Damaged
 from ctrbench.training.course import Epoch, Number
@@ -39,7 +39,7 @@ class Unusable(Damaged):
 
     def __init__(self, file: Path, what: str, *, spoilt: bool = True, advice: str = AGAIN) -> None:
         super().__init__(f"{file} {what}; {advice}")
-        self.file, self.what, self.spoilt = file, what, spoilt
+        self.file, self.what, self.spoilt, self.advice = file, what, spoilt, advice
 
 
 @dataclass(frozen=True, order=True)
@@ -162,72 +162,6 @@ class Record(_Part):
     def metric(self, target: Target) -> Metrics | None:
         """The metrics of one target, or None where it was not scored."""
         return self.metrics.get(target.split, {}).get(target.domain, {}).get(target.head)
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where one run's files lie: `<results>/<dataset>/<model>/<id>/`."""
-
-    path: Path
-
-    @classmethod
-    def of(cls, results: Path, dataset: str, spec: RunSpec) -> RunFolder:
-        """The folder of a run; `dataset` is the source's name."""
-        return cls(Path(results) / slug(dataset) / slug(spec.model) / spec.id)
-
-    def beside(self, base: RunSpec) -> RunFolder:
-        """The folder of the run that this one builds on: both are of one model and dataset."""
-        return RunFolder(self.path.with_name(base.id))
-
-    @property
-    def record(self) -> Path:
-        """Written last: a folder without it is an unfinished run."""
-        return self.path / "record.json"
-
-    @property
-    def predictions(self) -> Path:
-        """One row per scored row, one column per head."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def model(self) -> Path:
-        """The best epoch's weights."""
-        return self.path / "model.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        """What a killed training resumes from."""
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def representations(self) -> Path:
-        """What the model makes of some test rows, before and after training; see `bench.needs`."""
-        return self.path / "representations.safetensors"
-
-    @property
-    def maps(self) -> Path:
-        """A folder: what figures computed from the representations, to be thrown away at will."""
-        return self.path / "maps"
-
-    @property
-    def latency(self) -> Path:
-        """How long a batch takes to score; see `bench.needs`."""
-        return self.path / "latency.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that is at work on this run."""
-        return self.path / "lock"
-
-    @property
-    def features(self) -> Path:
-        """The featurizer's state, for predictions on new rows."""
-        return self.path / "features.json"
-
-
-def slug(name: str) -> str:
-    """A name as a folder: letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
 
 
 def load(results: Path, dataset: str, spec: RunSpec) -> Record | None:

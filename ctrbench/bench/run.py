@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ctrbench.bench import needs, records, turns
+from ctrbench.bench.checks import Check, Checks
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.plan import Plan, PlannedRun, merged
-from ctrbench.bench.records import DatasetFacts, Record, RunFolder
+from ctrbench.bench.records import DatasetFacts, Record
 from ctrbench.bench.shared import ensure_writable, record_of_main
 from ctrbench.bench.stored import fault, look
-from ctrbench.errors import ConfigError
 from ctrbench.training.processes import team
 from ctrbench.training.watch import Watch, silent
 
@@ -41,6 +41,23 @@ class RunEvent:
 OnRun = Callable[[RunEvent], None]
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What is before a command, when it has looked at what there is."""
+
+    tables: Mapping[str, int]
+    """Each table with its number of runs, some of which may be another one's, too."""
+    runs: Sequence[PlannedRun]
+    """Each once."""
+    records: Sequence[Record | None]
+    """What there is of them."""
+    todo: Sequence[bool]
+    """Which of them are to be done."""
+
+
+OnPlan = Callable[[Outlook], None]
+
+
 Work = Sequence[tuple[Plan, "PreparedDataset"]]
 """Plans, each with the data that it was made for."""
 
@@ -61,13 +78,15 @@ def run_plans(
     results: Path,
     watch: Watch = silent,
     on_run: OnRun = lambda event: None,
+    on_plan: OnPlan = lambda outlook: None,
+    check: Check | None = None,
 ) -> list[Record]:
     """The records of all runs of all plans, each once, as in `shared`; trains (or scores) only what is missing.
 
     A failed run is recorded, and the others go on; it is tried again the next time. What another command does in the
     meantime is not done again, even where it failed. `KeyboardInterrupt` and `OutputError` end the call; what is done
-    stays done. A `CtrbenchError` names a setting that does not fit, a backbone that cannot be found, or a folder that
-    cannot be written, before anything is spent.
+    stays done. A `CtrbenchError` names a setting that does not fit, a backbone that cannot be found (`check` looks for
+    them), or a folder that cannot be written, before anything is spent.
 
     Under a launcher, every process calls this; they train and score together, and the main one's files decide.
     """
@@ -77,7 +96,8 @@ def run_plans(
     if any(todo):
         ensure_writable(results, processes)
         with processes.together():
-            check(one for one, missing in zip(runs, todo, strict=True) if missing)
+            (check or Checks())([one for one, missing in zip(runs, todo, strict=True) if missing])
+    on_plan(Outlook(_sizes(work), [run for run, _ in runs], found, todo))
     total, finished = len(runs), list(found)
     closed = processes.on_main(lambda: _closed(runs, todo, results))
 
@@ -113,27 +133,14 @@ def run_plans(
     return [record for record in finished if record is not None]
 
 
+def _sizes(work: Work) -> dict[str, int]:
+    return {plan.table.name: len({run.spec.id for run in plan.runs}) for plan, _ in work}
+
+
 def shared(work: Work) -> list[tuple[PlannedRun, PreparedDataset]]:
     """Each run of all plans once, with all that any plan wants to know of it, in the order of first mention."""
     data = {run.spec.id: data for plan, data in reversed(work) for run in plan.runs}
     return [(run, data[run.spec.id]) for run in merged(run for plan, _ in work for run in plan.runs)]
-
-
-def check(missing: Iterable[tuple[PlannedRun, PreparedDataset]]) -> None:
-    """Settings that do not fit, and backbones that cannot be found, end the table before anything is spent."""
-    from ctrbench.bench import build  # imports transformers and peft for a language model
-
-    one_each: dict[str, tuple[PlannedRun, PreparedDataset]] = {}
-    for run, data in missing:
-        decisive = run.spec.model_dump(mode="json", include={"model", "config", "train", "dataset"})
-        one_each.setdefault(json.dumps([decisive, run.spec.base is None], sort_keys=True), (run, data))
-    for run, data in one_each.values():
-        try:
-            build.check(run.spec, data)
-        except ConfigError as error:
-            if run.row in ("", run.spec.model):
-                raise
-            raise ConfigError(f"row {run.row!r}: {error} (--models runs other rows without it)") from None
 
 
 def lacking(work: Work, results: Path) -> list[tuple[PlannedRun, PreparedDataset]]:

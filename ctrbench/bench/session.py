@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def load_dataset(name: str | Path, **options: Any) -> PreparedDataset:
-    """A prepared dataset by its folder, or by the name of a source that gets its own files, such as `demo`.
+    """A prepared dataset by its folder, or by the name of a source that gets its own files.
 
     `options` are that source's, or the preparation's (`split="global_time"`). Raises `DataError` where there is no such
     dataset.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from ctrbench import files
 from ctrbench.bench import records
-from ctrbench.bench.records import ADVICE, DatasetFacts, Growth, Record, RunFolder, Unusable
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import ADVICE, DatasetFacts, Growth, Record, Unusable
 from ctrbench.bench.spec import RunSpec
+from ctrbench.training.course import FitResult
 
 _log = logging.getLogger(__name__)
 COLUMNS = {"split", "domain", "head", "row_id", "label", "logit"}
@@ -75,6 +78,29 @@ def recover(folder: RunFolder) -> Record | None:
         return record and record.model_copy(update={"metrics": {}})
 
 
+def check_checkpoint(folder: RunFolder) -> None:
+    """Set a checkpoint aside that nothing can be resumed from, with a warning: the training begins anew.
+
+    One that is whole, and of another configuration, stays.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder.checkpoint
+    if not file.exists():
+        return
+    try:
+        with safe_open(file, framework="np") as tensors:  # which looks at all but the numbers
+            state = json.loads((tensors.metadata() or {})["state"])
+            FitResult.model_validate(state["result"])
+            state["config"], state["optim"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as found:
+        kept = set_aside(file)
+        _log.warning(
+            "%s is damaged (%s); it is kept as %s, and the training begins anew",
+            *(file, " ".join(str(found).split())[:200], kept.name),
+        )
+
+
 def set_aside(file: Path, *, copy: bool = False) -> Path:
     """Rename (or copy) a file to one that nothing reads: `record.json.bad-1`."""
     number = 1
@@ -102,7 +128,12 @@ def _check_base(folder: RunFolder, record: Record) -> None:
     base = folder.beside(record.spec.base)
     with suppress(OSError):  # without its base, a run still is what it was
         if base.model.stat().st_mtime > folder.record.stat().st_mtime and not built_on(base, record.growth):
-            raise Unusable(folder.record, f"was made on top of {base.path}, which was trained anew since")
+            raise Unusable(folder.record, of_another_base(base))
+
+
+def of_another_base(base: RunFolder) -> str:
+    """What is to be said of a run whose base is not the one that it was grown from."""
+    return f"was made on top of {base.path}, which was trained anew since"
 
 
 def built_on(base: RunFolder, growth: Growth) -> bool:
@@ -115,15 +146,20 @@ def built_on(base: RunFolder, growth: Growth) -> bool:
 def _check_predictions(file: Path, record: Record) -> None:
     import polars as pl
 
+    from ctrbench.data.store import TRUE_PROBABILITY
+
     try:
         found = pl.scan_parquet(file)
-        missing = COLUMNS - set(found.collect_schema().names())
+        types = found.collect_schema()
         height = found.select(pl.len()).collect().item()
     except (OSError, pl.exceptions.PolarsError) as fault:
         first = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise Unusable(file, f"cannot be read ({first})", spoilt=os.access(file, os.R_OK)) from None
-    if missing:
+    if missing := COLUMNS - set(types.names()):
         raise Unusable(file, f"has no column {min(missing)!r}")
+    for name in ("row_id", "label", "logit", TRUE_PROBABILITY):
+        if name in types and not (types[name].is_numeric() or types[name] == pl.Null):
+            raise Unusable(file, f"has {types[name]} values in its column {name!r}, and no numbers")
     if height < (expected := scored_rows(record)):
         raise Unusable(file, f"has {height:,} rows, and its record speaks of {expected:,}")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from ctrbench.bench.records import Record, RunFolder
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import Record
 from ctrbench.bench.trackers import curve, outcome, settings, title
 
 

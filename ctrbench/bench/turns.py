@@ -6,6 +6,7 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +17,8 @@ from filelock import FileLock, Timeout
 
 from ctrbench import files
 from ctrbench.bench import records
-from ctrbench.bench.records import RunFolder
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.shared import old_marks
 from ctrbench.errors import OutputError
 
 if TYPE_CHECKING:
@@ -126,15 +128,36 @@ def clear(folder: RunFolder, left: Sequence[Path]) -> None:
 
 def leftovers(folder: RunFolder) -> list[Path]:
     """Half-written files in a finished run's folder, and a checkpoint that nobody will resume from."""
-    return [*files.leftovers(folder.path), *([folder.checkpoint] if folder.checkpoint.exists() else [])]
+    return [*half_written(folder.path), *(path for path in _course(folder) if path.exists())]
+
+
+def half_written(folder: Path) -> list[Path]:
+    """What killed processes left half-done in a folder."""
+    return [*files.leftovers(folder), *old_marks(folder)]
+
+
+def forget_course(folder: RunFolder) -> None:
+    """Remove what a training goes on from, of a run that is done."""
+    for path in _course(folder):
+        path.unlink(missing_ok=True)
+
+
+def _course(folder: RunFolder) -> tuple[Path, ...]:
+    return folder.checkpoint, folder.begun_on
 
 
 def _acquired(lock: BaseFileLock, folder: RunFolder) -> bool:
+    """Whether the lock was had; not where the folder is being removed at this moment, and its lock with it."""
     records.ensure_writable(folder.path)
     try:
+        before = folder.path.stat()
         lock.acquire(timeout=0)
-    except Timeout:
+    except (Timeout, FileNotFoundError):
         return False
     except (OSError, NotImplementedError) as fault:
         raise OutputError(f"{folder.lock} cannot be locked ({fault}); choose another folder with --results") from fault
-    return True
+    with suppress(FileNotFoundError):
+        if os.path.samestat(before, folder.path.stat()):
+            return True
+    lock.release()
+    return False

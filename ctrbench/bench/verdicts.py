@@ -22,25 +22,40 @@ class CannotTest(Exception):
 class Numbers:
     """One set of numbers that a claim can be tested on: those measured here, or those that the paper prints.
 
-    `rows`: category by row, in the table's order; `models`: the registered model by row; `domains`: where a claim is
-    made that names none; `value` (row, domain, key) is None where there is no number. `seen`: what was looked at.
+    `rows`: category by row, in the table's order; `domains`: where a claim is made that names none; `value` (row,
+    domain, key) is None where there is no number; `titles`: of rows, as people read them. `printed`: what the paper
+    prints. `seen`: what was looked at.
     """
 
     rows: Mapping[str, str]
-    models: Mapping[str, str]
     domains: tuple[str, ...]
     value: Callable[[str, str, str | None], float | None]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    printed: bool = False
     seen: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def title(self, row: str) -> str:
+        """A row's title; its name where it has none."""
+        return self.titles.get(row, row)
 
     def at(self, row: str, domain: str, key: str | None) -> float:
         """A number; raises `CannotTest` where there is none."""
         if row not in self.rows:
-            raise CannotTest(f"there is no row {row}")
+            raise CannotTest(f"{self.there_is} no row {self.title(row)}")
         number = self.value(row, domain, key)
         if number is None:
-            raise CannotTest(f"there is no number of {row} on {domain}")
+            raise CannotTest(f"{self.there_is} no number of {self.title(row)} on {domain}")
         self.seen.setdefault(row, {})[f"{domain} {key}" if key else domain] = number
         return number
+
+    def knows(self, row: str, domain: str, key: str | None) -> bool:
+        """Whether there is such a number."""
+        return row in self.rows and self.value(row, domain, key) is not None
+
+    @property
+    def there_is(self) -> str:
+        """How a sentence begins about what there is not."""
+        return "the paper prints" if self.printed else "there is"
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,8 @@ class Claimed:
     claim: Claim
     here: Finding
     paper: Finding
+    shown: str = ""
+    """What the table shows, where that is another number than the claims are about."""
 
     @property
     def contradicted(self) -> bool:

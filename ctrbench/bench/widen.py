@@ -70,6 +70,8 @@ def as_large(
         f"{row.title}: {found.parameters:,} parameters with {shown}; {other.title} has {found.wanted:,} "
         f"({found.difference:+.2%})."
     )
+    for alone in (facts.title for facts in (row, other) if facts.per_domain):
+        note += f" The parameters of {alone} are those of one model on all domains; here, each domain has its own."
     return replace(row, config=found.config, note=note)
 
 

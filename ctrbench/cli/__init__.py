@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from ctrbench._version import __version__
 from ctrbench.cli.arguments import add_global
+from ctrbench.deprecations import CtrbenchDeprecation
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.registry import suggest
 from ctrbench.training import launched
@@ -29,7 +30,9 @@ VERBS = {
     "check": "print a table's runs and what they would cost; trains nothing",
     "report": "write tables, figures and runs as a static site; trains nothing",
     "list": "list models, datasets, backbones and tables",
+    "doctor": "look at environment, devices, plugins and caches, and say what is to be mended",
     "data": "download and prepare datasets, and look at what they hold",
+    "new": "write a package with a plugin of your own, to begin with",
     "results": "list, check and remove the runs of a results folder",
 }
 _QUIET = {
@@ -103,6 +106,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         if not (args.debug or args.verbose):
             warnings.simplefilter("ignore")
+        if not args.quiet:  # users can tell it to the authors of their plugins
+            warnings.simplefilter("default", CtrbenchDeprecation)
         return int(_module(verb).run(args))
 
 
@@ -141,7 +146,9 @@ def _module(verb: str):  # type: ignore[no-untyped-def]  # a module is its own i
 def _set_up(args: argparse.Namespace) -> None:
     """Logging, encodings, and libraries that talk too much. In the command only, never on import."""
     level = logging.DEBUG if args.debug else logging.INFO if args.verbose else logging.WARNING
-    logging.basicConfig(format="%(name)s: %(message)s", level=logging.ERROR if args.quiet else level)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s") if args.debug else _Said())
+    logging.basicConfig(handlers=[handler], level=logging.ERROR if args.quiet else level)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -150,6 +157,14 @@ def _set_up(args: argparse.Namespace) -> None:
     keep_freed_blocks()
     if launched.by_ctrbench():
         import_module("ctrbench.cli.launch").follow()
+
+
+class _Said(logging.Formatter):
+    """`ctrbench: some sentence`, whichever of its modules says it; other packages go by their names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        package = record.name.partition(".")[0]
+        return f"{package if package.startswith('ctrbench') else record.name}: {super().format(record)}"
 
 
 def _unknown_argument(parser: argparse.ArgumentParser, word: str) -> str:

@@ -39,7 +39,7 @@ class Costed:
 
 
 def heading(jobs: Sequence[Job], runs: int) -> str:
-    """`table3, fig3 on demo, profile demo: 31 runs`."""
+    """`mine, yours on clicks, profile demo: 31 runs`."""
     tables = ", ".join(job.table.name for job in jobs)
     datasets = " and ".join(dict.fromkeys(_dataset(job) for job in jobs))
     return f"{tables} on {datasets}, profile {jobs[0].plan.profile}: {'1 run' if runs == 1 else f'{runs} runs'}"

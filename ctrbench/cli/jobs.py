@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctrbench.bench import catalog
+from ctrbench.bench.checks import Check, Checks
 from ctrbench.bench.spec import BEYOND, TableSpec
-from ctrbench.cli.options import Job, Opened, check_results, job, plan_table
+from ctrbench.cli.options import Job, Opened, check_results, check_table, job, plan_table
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.registry import suggest
 from ctrbench.report.export import Export, check_names, exports
@@ -35,6 +36,8 @@ class Jobs:
     """Each sentence with the tables that it is about."""
     left_out: list[str] = field(default_factory=list)
     """Tables that have none of the models that were asked for."""
+    check: Check = field(default_factory=Checks)
+    """Looks whether runs could be trained; each of several tables is looked at by itself, and what they share once."""
     exports: dict[str, list[Export]] = field(default_factory=dict)
     """What is to be written of each table (--save)."""
 
@@ -52,6 +55,12 @@ class Jobs:
             if not self.several or isinstance(error, LostProcess):
                 raise
             self.faults.setdefault(str(error), []).append(table)
+
+    def add(self, job: Job) -> None:
+        """One more table; what its plan leaves out are faults."""
+        self.jobs.append(job)
+        for sentence in job.left_out:
+            self.faults.setdefault(sentence, []).append(job.table.name)
 
     def check_exports(self, args: argparse.Namespace) -> None:
         """Find mistakes in --save and --figure, and places that cannot be written, before anything is trained."""
@@ -78,7 +87,7 @@ def jobs(args: argparse.Namespace) -> Jobs:
     names, several = _names(args.tables)
     found = Jobs(several)
     if not several:
-        found.jobs = [job(args, names[0])]
+        found.add(job(args, names[0]))
         return found
     if ALL in args.tables:
         found.faults = {fault: ["a table plugin"] for fault in catalog.survey().faults}
@@ -89,19 +98,37 @@ def jobs(args: argparse.Namespace) -> Jobs:
             specs.append(TableSpec.find(name))
     _check_options(args, specs)
     opened: Opened = {}
-    for spec in specs:
-        own = _own_options(args, spec)
-        if args.models and spec.models and not own.models:
-            found.left_out.append(spec.name)
-            continue
+    for own, spec in _checked(args, specs, found):
         with found.one(spec.name):
-            found.jobs.append(plan_table(own, spec, opened))
+            found.add(plan_table(own, spec, opened))
     return found
+
+
+def _checked(
+    args: argparse.Namespace, specs: Iterable[TableSpec], found: Jobs
+) -> list[tuple[argparse.Namespace, TableSpec]]:
+    """Tables that may be planned, each with the options that are for it. What needs no data to be seen is seen here."""
+    asked = [(_own_options(args, spec), spec) for spec in specs]
+    without = [spec for own, spec in asked if args.models and spec.models and not own.models]
+    found.left_out += [spec.name for spec in without]
+    ready = []
+    for own, spec in asked:
+        if spec not in without:
+            with found.one(spec.name):
+                check_table(own, spec)
+                ready.append((own, spec))
+    set_for = [spec.name for own, spec in asked if own.overrides and spec not in without]
+    if set_for and not any(own.overrides for own, _ in ready):
+        raise ConfigError(next(fault for fault, tables in found.faults.items() if set_for[0] in tables))
+    return ready
 
 
 def _names(words: Iterable[str]) -> tuple[list[str], bool]:
     """The tables' names, each once, and whether several were asked for."""
     words = list(words)
+    if ALL in words and len(words) > 1:
+        others = " and ".join(word for word in words if word != ALL) or ALL
+        raise ConfigError(f"`all` stands for every table; leave it out to have {others} alone, or leave out the others")
     every = list(catalog.survey().found) if ALL in words else []
     if ALL in words and not every:
         raise ConfigError("no table is installed; name a .toml file")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from ctrbench.cli.telling import State, clock, describe, outcome, share, title
+from ctrbench.cli.telling import State, clock, describe, outcome, outlook_in_words, share, title
 
 if TYPE_CHECKING:
-    from ctrbench.bench.run import RunEvent
+    from ctrbench.bench.run import Outlook, RunEvent
     from ctrbench.training.watch import Progress
 
 EVERY = 5.0
@@ -20,6 +20,9 @@ EVERY = 5.0
 
 class View(Protocol):
     """Hears of runs and of their progress."""
+
+    def on_plan(self, outlook: Outlook) -> None:
+        """What is before the command."""
 
     def on_run(self, event: RunEvent) -> None:
         """A run is there already, starts, or ended."""
@@ -44,6 +47,9 @@ def watching(*, quiet: bool, stream: TextIO | None = None) -> Iterator[View]:
 class Silent:
     """Says nothing."""
 
+    def on_plan(self, outlook: Outlook) -> None:
+        """Nothing."""
+
     def on_run(self, event: RunEvent) -> None:
         """Nothing."""
 
@@ -59,6 +65,12 @@ class Lines:
         self.state = State()
         self.last = time.monotonic()
 
+    def on_plan(self, outlook: Outlook) -> None:
+        """One line, where there is something to do."""
+        self.state.on_plan(outlook)
+        if any(outlook.todo):
+            print(outlook_in_words(outlook), file=self.stream, flush=True)
+
     def on_run(self, event: RunEvent) -> None:
         """Starts and ends; runs that were there already are not mentioned one by one."""
         seconds = time.monotonic() - self.state.started
@@ -66,7 +78,8 @@ class Lines:
         if event.state == "started":
             self._say(event, "starts")
         elif event.state != "cached":
-            self._say(event, outcome(event, seconds))
+            eta = self.state.eta()
+            self._say(event, outcome(event, seconds) + (f"; {self.state.left} left, all done in {eta}" if eta else ""))
 
     def watch(self, progress: Progress) -> None:
         """At most one line every few seconds."""
@@ -97,6 +110,12 @@ class Panel:
 
     def __exit__(self, *error: object) -> None:
         self.live.stop()
+
+    def on_plan(self, outlook: Outlook) -> None:
+        """One line that scrolls up, where there is something to do."""
+        self.state.on_plan(outlook)
+        if any(outlook.todo):
+            self.console.print(outlook_in_words(outlook), style="dim", highlight=False)
 
     def on_run(self, event: RunEvent) -> None:
         """Ended runs scroll up; the bars stay."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctrbench.bench.gone import gone
 from ctrbench.bench.rows import check_rows
-from ctrbench.bench.settings import parse_overrides
+from ctrbench.bench.settings import Differences, parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
 from ctrbench.cli.arguments import one_of, positive, seeds, words
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, as_mapping
 from ctrbench.cli.stages import telling
-from ctrbench.errors import ConfigError
+from ctrbench.data.progress import Stage
+from ctrbench.errors import ConfigError, PluginError
 from ctrbench.report.export import FIGURES, NAME, TABLES, named
 from ctrbench.report.measures import AUC, METRIC_KINDS, METRICS
 from ctrbench.report.render import FORMATS
@@ -31,6 +34,8 @@ class Job:
     table: TableSpec
     data: PreparedDataset
     plan: Plan
+    left_out: tuple[str, ...] = ()
+    """A sentence for each row that is not in the plan."""
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +67,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=seeds, metavar="S", help="seeds 0,1,2; or how many: 3 (a single seed 7 is written 7,)"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the latest N rows per domain and split")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the latest N rows per domain and split")
     parser.add_argument(
         "--set",
         action="append",
@@ -141,7 +146,9 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
 def job(args: argparse.Namespace, table: str) -> Job:
     """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
     check_results(args.results)
-    return plan_table(args, TableSpec.find(table), {})
+    spec = TableSpec.find(table)
+    check_table(args, spec)
+    return plan_table(args, spec, {})
 
 
 def check_results(results: Path) -> None:
@@ -156,28 +163,62 @@ Opened = dict[str, "PreparedDataset"]
 """Datasets that are open, by what was asked for."""
 
 
-def plan_table(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> Job:
-    """One table's data, from `opened` where another table asked for the same, and its plan."""
+def check_table(args: argparse.Namespace, spec: TableSpec) -> None:
+    """Raise a `CtrbenchError` for what is wrong with a table or the options whatever the data is."""
     metric = getattr(args, "metric", AUC.name)  # of the verbs that show tables
     if metric != AUC.name and spec.kind not in METRIC_KINDS:
         raise ConfigError(f"--metric is for tables of kind {' and '.join(METRIC_KINDS)}; {spec.name} is {spec.kind}")
-    overrides = parse_overrides(args.overrides)
-    check_rows(spec, args.profile, args.models)
+    from ctrbench.bench.facts import check_overrides, check_settings
+
+    # Names first, which cost nothing: models are imported after that.
+    rows = args.models or spec.profile(args.profile).models or spec.models
+    check_overrides(spec, rows, parse_overrides(args.overrides))
+    models, absent = _rows_here(args, spec)
+    check_rows(spec, args.profile, models)
+    check_settings(spec, models, args.profile, _overrides(args, absent))
+
+
+def plan_table(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> Job:
+    """One table's data, from `opened` where another table asked for the same, and its plan."""
+    models, absent = _rows_here(args, spec)
     data = _data(args, spec, opened)
     from ctrbench.bench.plan import plan
 
-    planned = plan(
-        spec,
-        data,
-        profile=args.profile,
-        models=args.models,
-        domains=args.domains,
-        targets=args.target,
-        seeds=args.seeds,
-        limit=args.limit,
-        overrides=overrides,
-    )
-    return Job(spec, data, planned)
+    with telling(quiet=args.quiet) as tell:
+        if tell is not None:
+            tell(Stage(f"planning {spec.name}"))
+        planned = plan(
+            spec,
+            data,
+            profile=args.profile,
+            models=models,
+            domains=args.domains,
+            targets=args.target,
+            seeds=args.seeds,
+            limit=args.limit,
+            overrides=_overrides(args, absent),
+        )
+    return Job(spec, data, planned, tuple(absent.values()))
+
+
+def _rows_here(args: argparse.Namespace, spec: TableSpec) -> tuple[Sequence[str] | None, dict[str, str]]:
+    """What to ask of a plan, and why other rows cannot be among it: their plugins are broken, or gone."""
+    from ctrbench.bench.broken import broken
+
+    rows = args.models or spec.profile(args.profile).models or spec.models
+    absent = gone(spec, rows, args.results) if getattr(args, "trains_nothing", False) else {}
+    absent |= broken(spec, rows)
+    if not absent:
+        return args.models, {}
+    here = [row for row in rows if row not in absent]
+    if not here:
+        raise PluginError(next(iter(absent.values())))
+    return here, absent
+
+
+def _overrides(args: argparse.Namespace, absent: Collection[str]) -> dict[str, Differences]:
+    """What --set says of rows that are there."""
+    return {name: asked for name, asked in parse_overrides(args.overrides).items() if name not in absent}
 
 
 def _data(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> PreparedDataset:

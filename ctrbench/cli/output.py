@@ -49,6 +49,10 @@ def print_tables(tables: Sequence[Table], form: str, *, several: bool) -> None:
 
         sys.stdout.write("[\n" + ",\n".join(render(table, form).rstrip("\n") for table in tables) + "\n]\n")
         return
+    if form == "table":
+        from ctrbench.report.terminal import without_repeats
+
+        tables = list(without_repeats(tables))
     for table in tables:
         if several:
             print(flush=True)

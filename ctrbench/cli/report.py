@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -29,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_tables(parser, nargs="*")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     options.add_plan(parser)
+    parser.set_defaults(trains_nothing=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,8 +46,22 @@ def run(args: argparse.Namespace) -> int:
     site = _site(found, args, named=named)
     write(site, args.out)
     if not args.quiet:
-        print(f"wrote {args.out / 'index.html'}: {len(site.tables)} tables, {len(site.runs)} runs", file=sys.stderr)
+        print(f"wrote {args.out / 'index.html'}: {_number(site.tables, 'table')}; {_counted(site)}", file=sys.stderr)
     return found.tell(quiet=args.quiet) if named else 0
+
+
+def _counted(site: Site) -> str:
+    """`of 59 runs 30 done, 29 missing; 4 others`."""
+    from ctrbench.report.site.content import STATUSES
+
+    counted = Counter(run.status for run in site.runs)
+    told = ", ".join(f"{counted[status]} {status}" for status in STATUSES if counted[status])
+    others = f"; {len(site.others)} stored that no table here has" if site.others else ""
+    return f"of {_number(site.runs, 'run')} {told or 'none'}{others}"
+
+
+def _number(things: Sequence[object], what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
 
 
 def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
@@ -52,6 +69,7 @@ def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
     from ctrbench.bench.run import stored
     from ctrbench.report.findings import Findings
     from ctrbench.report.site.content import Shown, Site
+    from ctrbench.report.site.others import other_runs
 
     shown, left_out = [], dict.fromkeys(found.left_out, "none of its rows is asked for")
     left_out |= {name: sentence for sentence, names in found.faults.items() for name in names}
@@ -60,14 +78,15 @@ def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
         if named or not job.plan.runs or any(record is not None for record in findings.records):
             shown.append(Shown.of(findings, _name(job, args)))
         else:
-            left_out[job.table.name] = "no record of it is there"
-    if not any(each.findings.plan.runs for each in shown) and not named:
+            left_out[job.table.name] = "no run is stored that has its settings"
+    others = other_runs(args.results, shown, related=named)
+    if not any(each.findings.plan.runs for each in shown) and not others and not named:
         raise ConfigError(
             f"{args.results} holds no record of any table with these options; make one with `ctrbench run TABLE`, or"
             " give the options that it was made with"
         )
     shown.sort(key=_place)
-    return Site(shown, sorted(left_out.items()), _asked(args))
+    return Site(shown, sorted(left_out.items()), _asked(args), others)
 
 
 def _place(shown: Shown) -> tuple[int, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -88,6 +89,7 @@ def _compare(found: Jobs) -> None:
 
 def _ready(args: argparse.Namespace) -> Jobs:
     """The tables' plans. Of several, those whose settings do not fit, or whose backbones are not there, are faults."""
+    from ctrbench.bench.checks import unchecked
     from ctrbench.bench.trackers import check as check_trackers
     from ctrbench.cli.jobs import jobs
     from ctrbench.cli.output import check_format
@@ -96,13 +98,15 @@ def _ready(args: argparse.Namespace) -> Jobs:
     found = jobs(args)
     check_format(args.format, several=found.several)
     if found.several:
-        from ctrbench.bench.run import check, lacking
+        from ctrbench.bench.run import lacking
 
         every, found.jobs = found.jobs, []
         for job in every:
             with found.one(job.table.name):
-                check(lacking([(job.plan, job.data)], args.results))
+                found.check(lacking([(job.plan, job.data)], args.results))
                 found.jobs.append(job)
+    elif launched.by_ctrbench():
+        found.check = unchecked
     found.check_exports(args)
     return found
 
@@ -110,12 +114,12 @@ def _ready(args: argparse.Namespace) -> Jobs:
 def _lacking(found: Jobs, args: argparse.Namespace) -> bool:
     """Whether anything is left to run; raises where that could not start."""
     from ctrbench.bench.records import ensure_writable
-    from ctrbench.bench.run import check, lacking
+    from ctrbench.bench.run import lacking
 
     missing = lacking(found.work, args.results)
     if missing:
         ensure_writable(args.results)
-        check(missing)
+        found.check(missing)
     return bool(missing)
 
 
@@ -130,7 +134,7 @@ def _run(args: argparse.Namespace, found: Jobs) -> int:
         watching(quiet=args.quiet) as view,
         tracking(trackers, args.results, view.on_run) as on_run,
     ):
-        records = run_plans(found.work, args.results, view.watch, on_run)
+        records = run_plans(found.work, args.results, view.watch, on_run, view.on_plan, found.check)
     failed = int(any(record.status == "failed" for record in records))
     if launched.rank() > 0:
         return failed
@@ -174,4 +178,6 @@ def show(found: Jobs, args: argparse.Namespace, records_of: Callable[[Job], Sequ
         for export in found.exports.get(table.name, ()):
             with found.one(table.name):
                 export.write(findings, table)
+                if not args.quiet:
+                    print(f"wrote {export.file}", file=sys.stderr)
     return found.tell(quiet=args.quiet)

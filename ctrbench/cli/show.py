@@ -16,10 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_format(parser)
     options.add_claims(parser)
     options.add_metric(parser)
+    parser.set_defaults(trains_nothing=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0, whatever there is; 2 where one of several tables does not fit."""
+    """Exit code 0, whatever there is; 2 where one of several tables does not fit, or a row's model is gone."""
     from ctrbench.bench.run import stored
     from ctrbench.cli.jobs import jobs
     from ctrbench.cli.output import check_format

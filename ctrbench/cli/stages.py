@@ -83,8 +83,10 @@ def state(stage: Stage, seconds: float) -> str:
         return stage.name
     rate = stage.done / max(seconds, 1e-3)
     of = f" of {_count(stage.total, stage)}" if stage.total else ""
-    unit = " rows" if stage.unit == "rows" else ""
-    parts = [f"{stage.name}: {_count(stage.done, stage)}{of}{unit}", f"{_count(int(rate), stage)}{unit}/s"]
+    unit = "" if stage.unit == "bytes" else f" {stage.unit}"
+    parts = [f"{stage.name}: {_count(stage.done, stage)}{of}{unit}"]
+    if stage.unit != "runs":
+        parts.append(f"{_count(int(rate), stage)}{unit}/s")
     if stage.total:
         parts.append(f"ETA {clock((stage.total - stage.done) / rate)}")
     return " · ".join(parts)

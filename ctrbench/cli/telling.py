@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ctrbench.report.grid import count
 
 if TYPE_CHECKING:
-    from ctrbench.bench.run import RunEvent
+    from ctrbench.bench.records import Record
+    from ctrbench.bench.run import Outlook, RunEvent
+    from ctrbench.bench.spec import RunSpec
     from ctrbench.training.watch import Progress
 
 STAGES = {
@@ -27,6 +31,11 @@ class State:
         self.event: RunEvent | None = None
         self.progress: Progress | None = None
         self.started = time.monotonic()
+        self.left_seconds = LeftSeconds()
+
+    def on_plan(self, outlook: Outlook) -> None:
+        """What is before the command."""
+        self.left_seconds = LeftSeconds.of(outlook)
 
     def on_run(self, event: RunEvent) -> None:
         """Count the event; a start makes its run the current one."""
@@ -36,6 +45,7 @@ class State:
         self.failed += event.state == "failed"
         starts = event.state == "started"
         self.event = event if starts else None
+        self.left_seconds.on_run(event)
         self.progress = None
         if starts:
             self.started = time.monotonic()
@@ -55,7 +65,70 @@ class State:
         parts = [f"{self.cached + self.done} done" + (f" ({self.cached} before)" if self.cached else "")]
         parts += [f"{self.failed} failed"] if self.failed else []
         parts += ["1 running"] if self.event else []
-        return " · ".join([*parts, f"{self.left} left"])
+        parts += [f"{self.left} left", *([f"all done in {eta}"] if (eta := self.eta()) else [])]
+        return " · ".join(parts)
+
+    def eta(self) -> str:
+        """How long it takes until all runs are done, as far as runs that were done tell."""
+        return self.left_seconds.told(time.monotonic() - self.started if self.event else 0.0)
+
+
+@dataclass
+class LeftSeconds:
+    """How long the runs that are left may take: as long as others of their model, on as many domains, did."""
+
+    left: dict[str, RunSpec] = field(default_factory=dict)
+    """By id, with the run that is going on."""
+    known: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, outlook: Outlook) -> LeftSeconds:
+        """Before the first run; records that are there tell how long theirs took, maybe on another machine."""
+        found = cls({run.spec.id: run.spec for run, todo in zip(outlook.runs, outlook.todo, strict=True) if todo})
+        for record in outlook.records:
+            if record is not None:
+                found._learn(record)
+        return found
+
+    def on_run(self, event: RunEvent) -> None:
+        """A run that ended is not left."""
+        if event.state not in ("started", "held"):
+            self.left.pop(event.planned.spec.id, None)
+        if event.state == "done" and event.record is not None:
+            self._learn(event.record)
+
+    def told(self, running: float) -> str:
+        """`about 1:05:00`, or at least so much; nothing, where nothing is known.
+
+        `running`: seconds that the current run already took.
+        """
+        each = [self.known.get(_alike(spec)) for spec in self.left.values()]
+        seconds = sum(fmean(found) for found in each if found) - running
+        if seconds <= 0:
+            return ""
+        return f"{'about' if all(each) else 'at least'} {clock(seconds)}"
+
+    def _learn(self, record: Record) -> None:
+        cost = record.cost
+        if record.status == "done" and cost.train_seconds:
+            self.known.setdefault(_alike(record.spec), []).append(cost.train_seconds + (cost.valid_seconds or 0.0))
+
+
+def _alike(spec: RunSpec) -> tuple[str, int]:
+    return spec.model, len(spec.domains)
+
+
+def outlook_in_words(outlook: Outlook) -> str:
+    """`7 tables, 59 runs, 12 of which several tables share: 30 are stored, 29 to do`."""
+    runs, todo = len(outlook.runs), sum(outlook.todo)
+    shared = sum(outlook.tables.values()) - runs
+    what = f"{len(outlook.tables)} tables, {_number(runs, 'run')}" if len(outlook.tables) > 1 else _number(runs, "run")
+    once = f" (each once, though tables ask {shared:,} more times)" if shared else ""
+    return f"{what}{once}: {runs - todo:,} stored, {todo:,} to do"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def title(event: RunEvent) -> str:

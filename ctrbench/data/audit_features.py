@@ -11,7 +11,7 @@ import polars as pl
 from ctrbench.data.audit_check import Check, failed_if
 from ctrbench.data.audit_rows import NEEDED, AuditRows
 from ctrbench.data.split import SPLITS
-from ctrbench.data.store import TRUE_PROBABILITY
+from ctrbench.data.store import TRUE_PROBABILITY, PreparedDataset
 
 _OTHERS = frozenset(NEEDED) - {"label"}
 _ENOUGH = 30
@@ -34,14 +34,14 @@ def audit_features(rows: AuditRows) -> Check:
     feature with a few dirty rows, or a good one. Less plain a leak, such as an average over all time, is not found.
     """
     name = "no feature of a row is its label in other words"
-    features = list(_names(rows))
+    features = list(features_of(rows.data))
     told, suspects = [], []
     for feature in features:
-        telling = _telling(_values(rows, feature))
-        if feature == TRUE_PROBABILITY or telling == 1:
+        auc = telling(_values(rows, feature))
+        if feature == TRUE_PROBABILITY or auc == 1:
             told.append(feature)
-        elif telling >= NEARLY:
-            auc = math.floor(100 * telling) / 100  # 0.999 is not 1.00
+        elif auc >= NEARLY:
+            auc = math.floor(100 * auc) / 100  # 0.999 is not 1.00
             suspects.append(f"{feature} alone ranks rows with AUC {auc:.2f}: is it known before the label?")
     if told:
         return failed_if(True, name, f"{', '.join(told)} tells the label: leave it out, and prepare again", suspects)
@@ -52,23 +52,23 @@ def audit_features(rows: AuditRows) -> Check:
 
 def _examined(rows: AuditRows, count: int) -> str:
     told = f"{count or 'no'} feature{'' if count == 1 else 's'} of rows"
-    if any(_seen(rows, name) for name in rows.data.items.columns):
+    if any(_seen(rows.data, name) for name in rows.data.items.columns):
         return f"{told}; features of items are not examined, as they are the same for all of an item's rows"
     return told
 
 
-def _names(rows: AuditRows) -> Iterator[str]:
+def features_of(data: PreparedDataset) -> Iterator[str]:
     """Columns of rows whose values models see one by one."""
-    with rows.data.reading():
-        schema = rows.data.scan("train").collect_schema()
+    with data.reading():
+        schema = data.scan("train").collect_schema()
     for name, kind in schema.items():
-        if _seen(rows, name) and not kind.is_nested():
+        if _seen(data, name) and not kind.is_nested():
             yield name
 
 
-def _seen(rows: AuditRows, name: str) -> bool:
+def _seen(data: PreparedDataset, name: str) -> bool:
     """Whether a column is a feature, or stands in a prompt, and is none that every dataset has."""
-    manifest = rows.data.manifest
+    manifest = data.manifest
     templates = [prompt.template for prompt in manifest.prompts.values()]
     shown = any(field.name == name for field in manifest.fields) or any(f"{{{name}}}" in text for text in templates)
     return shown and name not in _OTHERS
@@ -83,8 +83,11 @@ def _values(rows: AuditRows, name: str) -> pl.DataFrame:
     return values.with_columns(pl.col("value").fill_nan(None)) if values.schema["value"].is_float() else values
 
 
-def _telling(values: pl.DataFrame) -> float:
-    """How well a feature, or its absence, tells the label: 1 where it is the label in other words, else an AUC."""
+def telling(values: pl.DataFrame) -> float:
+    """How well a feature, or its absence, tells the label: 1 where it is the label in other words, else an AUC.
+
+    values: `value` and `label` of rows.
+    """
     groups, absence = _groups(values, pl.col("value")), _groups(values, pl.col("value").is_null())
     if _explains(groups) or _explains(absence):
         return 1.0

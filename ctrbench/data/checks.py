@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import polars as pl
 
 from ctrbench.data.lines import examples
 from ctrbench.data.problems import Problems
+from ctrbench.data.source import Field
 from ctrbench.data.store import InputFile
-from ctrbench.errors import DataError
+from ctrbench.errors import DataError, PluginError
 
 RESERVED = ("own", "general", "mean", "oracle", "row_id", "domain", "label")
 """Names of heads and columns. A head that scores as a domain does has its name, so no domain has one of these."""
@@ -75,6 +76,14 @@ def check_inputs(inputs: Sequence[InputFile]) -> None:
                 f"{other.path} and {file.path} are the same file under two names (sha256 {file.sha256[:12]}): "
                 "remove one of them"
             )
+
+
+def check_fields(fields: Iterable[Field], columns: Collection[str]) -> None:
+    """Raise `PluginError` for a field that is declared, and of which there is no column."""
+    for field in fields:
+        if field.name not in columns:
+            known = ", ".join(sorted(columns))
+            raise PluginError(f"the source declares a field {field.name!r} and gives no such column, but {known}")
 
 
 def check_columns(rows: pl.DataFrame, needed: Sequence[str]) -> None:

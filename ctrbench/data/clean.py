@@ -24,7 +24,8 @@ _UNESCAPES = 3  # an entity may be escaped twice; the third pass finds nothing
 def clean_text(texts: pl.Series) -> pl.Series:
     """Text as a reader sees it: no tags, no entities, single spaces; page code becomes null.
 
-    A list counts as its first element. Blank becomes null.
+    texts: String; so is what comes back, value for value. A list (as JSON text) counts as its first element. Blank
+    becomes null.
     """
     texts = _first_of_list(texts)
     for _ in range(_UNESCAPES):
@@ -37,14 +38,17 @@ def clean_text(texts: pl.Series) -> pl.Series:
 
 
 def was_page_code(raw: pl.Series, clean: pl.Series) -> pl.Series:
-    """Where `clean_text` left nothing of a value that was not blank: pieces of a page's script, style sheet or tags."""
+    """Where `clean_text` left nothing of a value that was not blank: pieces of a page's script, style sheet or tags.
+
+    clean: what it made of `raw`. Boolean, value for value, for `Problems.add`.
+    """
     return clean.is_null() & ~raw.str.contains(_NO_TEXT).fill_null(value=True)
 
 
 def was_rewritten(raw: pl.Series, clean: pl.Series) -> pl.Series:
     """Where `clean_text` left other words than a value had: without its tags, entities, or all but the first of a list.
 
-    White space alone is no other word.
+    White space alone is no other word. Boolean, value for value, for `Problems.add`.
     """
     tidy = raw.str.replace_all(r"\s+", " ").str.strip_chars()
     return (clean != tidy).fill_null(value=False)
@@ -66,7 +70,7 @@ def _unescape(texts: pl.Series) -> pl.Series:
 
 
 def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") -> pl.Expr:
-    """A price in dollars (Float64), or null where the text is no price.
+    """A text's price in dollars (Float64), or null where it is no price.
 
     `midpoint` reads `$1,299.00`, of a range `$10.00 - $20.00` the middle, and of `from $3` the lowest, which is
     what the product can be had for; `plain` reads only `$9.99`.
@@ -80,16 +84,16 @@ def read_price(price: pl.Expr, rule: Literal["midpoint", "plain"] = "midpoint") 
 
 
 def is_range(price: pl.Expr) -> pl.Expr:
-    """Whether a value is a range of prices, such as `$10.00 - $20.00`."""
+    """Whether a text is a range of prices, such as `$10.00 - $20.00`; never null."""
     return price.str.extract(_PRICE, 2).is_not_null()
 
 
 def states_price(price: pl.Expr) -> pl.Expr:
-    """Whether a value means to state a price: it is neither null nor blank, nor a dash or `None`."""
+    """Whether a text means to state a price: it is neither null nor blank, nor a dash or `None`; never null."""
     return ~price.str.contains(_NO_PRICE).fill_null(value=True)
 
 
 def price_text(price: pl.Expr) -> pl.Expr:
-    """A price as prompts show it: `9.99$`; null stays null."""
+    """A price in dollars, a number, as prompts show it: `9.99$`; null stays null."""
     cents = (price * 100).round().cast(pl.Int64)
     return pl.format("{}.{}$", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))

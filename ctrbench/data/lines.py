@@ -18,6 +18,7 @@ from ctrbench.data.progress import Stage
 from ctrbench.errors import DataError
 
 BROKEN = "_broken"
+"""The column of `scan_json_lines` (Boolean) that is true where a line is no JSON object."""
 BROKEN_JSON = "broken JSON line"
 _SHOWN = 120  # characters of a bad line that a message shows
 
@@ -33,9 +34,10 @@ def reading(path: Path, advice: str = "check it, or download it again") -> Itera
 
 
 def scan_lines(path: Path, encoding: Literal["utf-8", "latin-1"] = "utf-8") -> pl.LazyFrame:
-    """The non-empty lines of a plain, gzip or zstd file, as `_file` (Categorical), `_line`, `_text`.
+    """The non-empty lines of a plain, gzip or zstd file, as `_file` (Categorical), `_line` (Int64), `_text`.
 
-    A latin-1 file is read whole. Raises what `reading` turns into a `DataError`, when it is collected.
+    Lines count from 1, blank ones included. A latin-1 file is read whole. Raises what `reading` turns into a
+    `DataError`, when it is collected.
     """
     if encoding == "utf-8":
         lines = pl.scan_lines(path, name="_text", row_index_name="_line", row_index_offset=1)
@@ -59,9 +61,11 @@ def take_good(
 ) -> pl.DataFrame:
     """Read the rows of `path`, and leave out those for which a check is true or null.
 
-    They are counted by the first such reason and by domain: that of the column `domain`, or else `domain`. A row
-    of `scan_json_lines` that is `_broken` has that as its reason. Raises `DataError` when the file cannot be read,
-    holds no line, or (strict) for the first bad row.
+    rows: with `_text`, as `scan_lines` and `scan_json_lines` give them; checks: reason -> Boolean expression over their
+    columns. What comes back has neither `_text` nor `_broken`, in the order of the file. Bad rows are counted by the
+    first such reason and by domain: that of the column `domain`, or else `domain`. A row of `scan_json_lines` that is
+    `_broken` has that as its reason. Raises `DataError` when the file cannot be read, holds no line, or (strict) for
+    the first bad row.
     """
     if BROKEN in rows.collect_schema():
         checks = {BROKEN_JSON: pl.col(BROKEN), **checks}
@@ -112,7 +116,10 @@ class _Rejected:
 
 
 def examples(rows: pl.DataFrame, text: pl.Expr | None = None) -> list[str]:
-    """The first few rows as `file:line: text`; without `_file` and `_line`, as text alone."""
+    """The first three rows as `file:line: text`; without `_file` and `_line`, as text alone.
+
+    text: what to show of a row; its `_text` by default. For `Problems.add`.
+    """
     first = rows.head(EXAMPLES).rechunk()
     shown = first.select((pl.col("_text") if text is None else text).cast(pl.String).alias("_text"))
     told = [" ".join((value or "").split())[:_SHOWN] for value in shown["_text"]]

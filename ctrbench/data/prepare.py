@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ctrbench import registry
 from ctrbench._version import __version__
 from ctrbench.data import checks, domains
+from ctrbench.data.asking import asking
 from ctrbench.data.canonical import Canonical
+from ctrbench.data.doubts import tell_doubts
 from ctrbench.data.fingerprint import file_hash
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage, Tell, silent
@@ -24,6 +26,9 @@ from ctrbench.data.store import MANIFEST, InputFile, Manifest, PreparedDataset
 from ctrbench.data.writing import in_slices, write_manifest, write_tables
 from ctrbench.errors import ConfigError, DataError
 from ctrbench.files import whole_folder
+
+_MADE = ("user", "item", "history")
+"""Columns of rows that no table of a source needs to have."""
 
 
 class PrepareOptions(BaseModel):
@@ -98,8 +103,9 @@ def prepare(
     that cannot be written.
     """
     options, tell = options or PrepareOptions(), progress or silent
-    source = source.at(root)
-    inputs = _inputs(source.inputs(root), root, tell)
+    with asking(source_name, root, "its files"):
+        source = source.at(root)
+        inputs = _inputs(source.inputs(root), root, tell)
     checks.check_inputs(inputs)
     asked: dict[str, object] = {
         "source": _called(source, source_name),
@@ -116,13 +122,18 @@ def prepare(
         return ready
     with whole_folder(out, "free space, or choose another folder (--out)") as folder:
         problems = Problems(strict, tell)
-        rows, done, titles = canonical_rows(source, root, options, problems, tell)
-        shape = _shape(source, titles)
+        with asking(source_name, root, "its rows"):
+            rows, done, titles = canonical_rows(source, root, options, problems, tell)
+            shape = _shape(source, titles)
+            checks.check_fields(source.fields, {*rows.rows.columns, *rows.items.columns, *_MADE})
         fingerprint = write_tables(folder, _telling(rows, tell), about=shape)
         own = any(problem.reason == OWN_HISTORY for problem in problems.entries)
         found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic, "own_history": own}
+        found["brought_by"] = _brought_by(source_name)
         write_manifest(folder, Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint}))
-    return PreparedDataset.open(out)
+    data = PreparedDataset.open(out)
+    tell_doubts(data, source_name)
+    return data
 
 
 def _called(source: DatasetSource, source_name: str) -> str:
@@ -130,6 +141,11 @@ def _called(source: DatasetSource, source_name: str) -> str:
     if source.name not in (None, source_name) and source.name in registry.names("datasets"):
         raise ConfigError(f"the dataset is named {source.name!r}, as a dataset plugin is: give it another name")
     return source.name or source_name
+
+
+def _brought_by(source_name: str) -> dict[str, str]:
+    plugins = registry.plugins("datasets")
+    return next((plugin.facts for plugin in plugins if plugin.name == source_name), {})
 
 
 def _shape(source: DatasetSource, titles: dict[str, str]) -> dict[str, object]:

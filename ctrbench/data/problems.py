@@ -34,7 +34,10 @@ class Problem(BaseModel):
 
 
 class Problems:
-    """Collects problems; in strict mode the first bad row is a `DataError`. `tell` hears how reading gets on."""
+    """Collects problems; in strict mode the first bad row is a `DataError`. `tell` hears how reading gets on.
+
+    The framework hands one to a source, which calls `add`, or has `take_good` call it.
+    """
 
     def __init__(self, strict: bool = False, tell: Tell = silent) -> None:
         self.strict = strict
@@ -53,6 +56,8 @@ class Problems:
     ) -> None:
         """Note `count` rows or values with one reason; a count of zero is no problem.
 
+        error: the rows are bad and left out; False for a note on values that were changed. domain: theirs, where it is
+        known. examples: as `examples` gives them; the first three are kept. table: where the rows are from.
         Raises `DataError` naming the first example when this is an error and the mode is strict.
         """
         if count == 0:

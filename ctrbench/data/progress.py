@@ -9,12 +9,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Stage:
-    """One moment of a preparation: what it does now, and `done` of `total` units of it; 0 is an unknown total."""
+    """One moment of a preparation, or other long work: what it does now, and `done` of `total` units of it; 0 is an unknown total."""
 
     name: str
     done: int = 0
     total: int = 0
-    unit: Literal["rows", "bytes"] = "rows"
+    unit: Literal["rows", "bytes", "runs"] = "rows"
 
 
 Tell = Callable[[Stage], None]

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ctrbench import registry
 from ctrbench._version import __version__
+from ctrbench.data.asking import asking
 from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.validation import explain
 
@@ -83,7 +84,7 @@ def open_dataset(
     options: Mapping[str, Any] | None = None,
     progress: Tell | None = None,
 ) -> PreparedDataset:
-    """Open a prepared folder, or a source that needs nothing from the user (such as `demo`).
+    """Open a prepared folder, or a source that needs nothing from the user.
 
     Such a source is downloaded and prepared once, under `cache_dir()`, for each set of `options`: its own and those
     of the preparation. A folder that is prepared already must have been prepared with them. Raises `DataError` for a
@@ -100,9 +101,8 @@ def open_dataset(
     if name not in known:
         if path.is_dir():
             raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
-        raise DataError(
-            f"{name!r} is neither a prepared dataset's folder nor a dataset.{registry.suggest(name, known)}"
-        )
+        what_next = _left_of(name) or registry.suggest(name, known)
+        raise DataError(f"{name!r} is neither a prepared dataset's folder nor a dataset.{what_next}")
     preparation, own = sort_options(options or {}, registry.load("datasets", name).Options.model_fields)
     source = load_source(name, own)
     if not source.automatic:
@@ -148,10 +148,23 @@ def _automatic(name: str, source: DatasetSource, preparation: PrepareOptions, pr
         return prepare(source, raw_files(name, source), out, preparation, source_name=name, progress=progress)
 
 
+def _left_of(name: str) -> str:
+    """What to say after the name of a dataset whose plugin is gone, and of which something prepared is left."""
+    from ctrbench.data.store import MANIFEST
+
+    places = (cache_dir() / "datasets").glob(f"*-*/{MANIFEST}")
+    left = [place for place in places if place.parent.name.rpartition("-")[0] == name]
+    if not left:
+        return ""
+    latest = max(left, key=lambda place: place.stat().st_mtime).parent
+    return f" It is no longer installed: name what was prepared of it, {latest}, or install its package again."
+
+
 def raw_files(name: str, source: DatasetSource) -> Path:
     """The files of a source that gets them by itself, under `cache_dir()`."""
     raw = _cached("raw", name, source)
-    source.download(raw)
+    with asking(name, raw, "a download"):
+        source.download(raw)
     return raw
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Field(BaseModel):
     """One feature of a row.
 
+    `name`: a column of interactions, or else of items; `history` and `domain` are made by the framework.
     `kind`: `id` is looked up in a vocabulary, `number` is standardised, `history` is a list of item ids that
     shares the items' embeddings, `text` goes into prompts (ID models see it as an id).
     `of`: whose feature it is; two-tower models split fields by it.
@@ -78,7 +79,13 @@ class StandIn:
 
 
 class DatasetSource(ABC):
-    """A dataset plugin (entry-point group `ctrbench.datasets`)."""
+    """A dataset plugin (entry-point group `ctrbench.datasets`).
+
+    A source has `fields`, `prompts`, `inputs`, `interactions` and `items`; the rest has defaults. It only reads:
+    labels, histories and splits are made of what it reads, once for all models. Files that cannot be used are a
+    `DataError`, options that cannot be meant a `ConfigError`, and bad rows are told to `problems`, never dropped in
+    silence.
+    """
 
     class Options(BaseModel):
         """The source's own options; unknown keys are errors."""
@@ -88,6 +95,7 @@ class DatasetSource(ABC):
     version: ClassVar[str] = "1"
     """Raise it when the same options give other data: what was made with the old one is made again."""
     fields: ClassVar[tuple[Field, ...]]
+    """The features of a row. Models stack ids and texts, then numbers, then histories, each in this order."""
     prompts: ClassVar[Mapping[str, Prompt]]
     """Named prompt templates; `default` is the one used unless a configuration names another."""
     domain_titles: ClassVar[Mapping[str, str]] = {}
@@ -151,8 +159,16 @@ class DatasetSource(ABC):
 
     @abstractmethod
     def interactions(self, root: Path, problems: Problems) -> pl.LazyFrame:
-        """Rows `domain, user, item, time` (seconds), `rating` or `label`, and any extra columns."""
+        """Rows `domain`, `user`, `item` (text), `time`, `rating` or `label`, and any extra columns, such as fields.
+
+        time: whole seconds since 1970. rating: a number, of which a label is made; label: 0 or 1. history, where the
+        data brings its own: a list of item ids, oldest first. A row that lacks one of these is left out, and counted.
+        Raises `DataError` for a file that cannot be read, now or when the rows are collected.
+        """
 
     @abstractmethod
     def items(self, root: Path, problems: Problems) -> pl.LazyFrame:
-        """Rows `item` and its columns; the first row of an item wins."""
+        """Rows `item` (text) and its columns, for fields and prompts; the first row of an item wins.
+
+        Interactions with items that have no row here are left out, and counted. Raises as `interactions` does.
+        """

@@ -24,6 +24,7 @@ ORDER = ["domain", "time", "user_index", "item_index"]
 """Canonical order: by domain first."""
 
 _WHERE = ("_file", "_line")
+_TEXTS = ("domain", "user", "item")
 _TOLD = pl.concat_str(pl.lit("user "), "user", pl.lit(", item "), "item", pl.lit(", time "), "time", ignore_nulls=True)
 
 
@@ -71,15 +72,27 @@ class Counted:
 
 def require(frame: pl.LazyFrame, columns: Sequence[str], what: str) -> pl.DataFrame:
     """Read a source's table; `PluginError` when it lacks a column, `DataError` when it cannot be read."""
-    found = frame.collect_schema().names()
+    if not isinstance(frame, pl.LazyFrame):
+        raise PluginError(f"the source's {what} are a {type(frame).__name__}, not a polars LazyFrame")
+    found = frame.collect_schema()
     missing = [column for column in columns if column not in found]
     if missing:
         raise PluginError(f"the source's {what} have no column {missing[0]!r}: they have {', '.join(found)}")
+    for column in columns:
+        if not _fits(column, found[column]):
+            kinds = "texts" if column in _TEXTS else "numbers"
+            raise PluginError(f"the source's {what} have a column {column!r} of {found[column]}, not of {kinds}")
     try:
         return frame.collect()
     except (OSError, pl.exceptions.ComputeError) as error:
         detail = str(error).splitlines()[0]
         raise DataError(f"the source's {what} cannot be read ({detail}): check its files") from error
+
+
+def _fits(column: str, kind: pl.DataType) -> bool:
+    if column in _TEXTS:
+        return kind in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
 
 
 def target_of(rows: pl.LazyFrame) -> str:

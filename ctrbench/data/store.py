@@ -52,7 +52,8 @@ class Manifest(BaseModel):
     `domains`: name -> title in prompts, in canonical order. `fingerprint`: sha256 over everything a model can
     see (rows, splits, items, fields, prompts, titles), the same on any machine and at any time.
     `source`: what the dataset is called, which is its plugin's name unless it has one of its own. `own_history`: the
-    source brought the histories, which then are not made of the rows.
+    source brought the histories, which then are not made of the rows. `brought_by`: the distribution whose plugin read
+    the files, with its version and entry point; empty where the source was not registered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,7 @@ class Manifest(BaseModel):
     format: int = FORMAT
     source: str
     plugin: str | None = None
+    brought_by: dict[str, str] = {}
     source_version: str = "1"
     source_options: dict[str, Any]
     options: dict[str, Any]
@@ -166,7 +168,7 @@ class PreparedDataset:
         path = self.path / f"{name}.parquet"
         if not path.is_file():
             raise DataError(f"{path} is missing: prepare the dataset again")
-        return pl.scan_parquet(path)
+        return pl.scan_parquet(path, glob=False)  # a folder may be called `[out]`
 
     def check_domains(self, domains: Sequence[str]) -> None:
         """Raise `DataError` for a domain that the dataset has not, naming those it has."""

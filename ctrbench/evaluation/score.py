@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctrbench.errors import DataError
+from ctrbench.errors import NotFinite
 from ctrbench.evaluation.metrics import auc
 from ctrbench.features.loader import Rows, batches, prefetch
 from ctrbench.features.order import eval_order
@@ -39,7 +39,7 @@ def score(
 ) -> pl.DataFrame:
     """`row_id`, `domain` (an Enum), `label` (int8) and each head's logit (float32), in the order of `rows`.
 
-    The model is in eval mode during the call and in its former mode after it. Raises `DataError` for a logit that is
+    The model is in eval mode during the call and in its former mode after it. Raises `NotFinite` for a logit that is
     not finite, and `ConfigError` where memory runs out. Under a launcher, every process calls this with the same
     arguments, scores its part of every batch, and gets the logits of all.
     """
@@ -98,7 +98,7 @@ def _check_finite(model: CTRModel, out: Mapping[str, Tensor]) -> None:
     for head, values in out.items():
         if not torch.isfinite(values).all():
             name = type(model).__name__
-            raise DataError(f"{name} gave logits that are not finite (head {head}); try a lower learning rate")
+            raise NotFinite(f"{name} gave logits that are not finite (head {head}); try a lower learning rate")
 
 
 def domain_aucs(scored: pl.DataFrame, head: str = OWN) -> dict[str, float]:

@@ -15,10 +15,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one or many domains.
+    """B rows of one or many domains. A model reads it, and changes nothing in it.
 
-    `x`: what the model's featurizer made, e.g. `ids` (B, F) int64, or `input_ids` and `attention_mask` (B, T).
-    `domain`: (B,) int64, index into `domains`. `label`: (B,) float32. `row_id`: (B,) int64.
+    `x`: what the model's featurizer made. Of `IdFeaturizer` `ids` (B, F) int64, `numbers` (B, K) float32 and each
+    history's ids (B, H) int64, 0 being padding; of `TextFeaturizer` `input_ids` and `attention_mask` (B, T).
+    `domain`: (B,) int64, index into `domains`, which may be other ones, in another order, than the model was built
+    with: heads go by name (`by_domain`, `PerDomain`). `label`: (B,) float32, 0 or 1. `row_id`: (B,) int64.
     """
 
     x: Mapping[str, Tensor]
@@ -46,7 +48,7 @@ class Batch:
         return len(self.domains) == 1 or bool((self.domain.diff() >= 0).all())
 
     def by_domain(self) -> Iterator[tuple[str, Tensor]]:
-        """Each present domain's name and the indices of its rows."""
+        """Each present domain's name and the indices (n,) int64 of its rows, n >= 1, in the batch's order."""
         return iter(self.groups)
 
     def as_domain(self, name: str) -> Batch:

@@ -50,7 +50,13 @@ class Featurizer(Protocol):
     """A view of rows. Fitted on train rows only, pure afterwards."""
 
     def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> Featurizer:
-        """Learn vocabularies and scales from `train`, which may be larger than memory; returns self."""
+        """Learn vocabularies and scales from `train`, which may be larger than memory; returns self.
+
+        train: rows as a prepared dataset has them (`row_id, domain, user, user_index, item, time, label, history`, and
+        the source's own columns); items: one row per item. manifest: has the source's `fields` and `prompts`, the
+        `domains` (name -> title) and the `fingerprint` of the data. Raises `DataError` or `ConfigError` for rows that
+        it cannot show.
+        """
         ...
 
     def __call__(self, rows: pl.DataFrame, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:

@@ -41,7 +41,8 @@ class IdFeaturizer:
     def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> IdFeaturizer:
         """Learn each field's ids and each number's mean and deviation from `train`.
 
-        What is in memory follows the number of distinct ids, not that of rows.
+        What is in memory follows the number of distinct ids, not that of rows. Raises `DataError` for a field that is a
+        column of neither rows nor items.
         """
         self.fields, self._looked_up = tuple(manifest.fields), None
         own = train.collect_schema().names()

@@ -31,7 +31,7 @@ class Ragged:
         return self.offsets.diff()
 
     def select(self, rows: Tensor) -> Ragged:
-        """The sequences `rows` alone, without padding."""
+        """The sequences `rows` (n,) int64 alone, in this order, without padding."""
         starts, lengths = self._places(rows)
         offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
         where = torch.arange(int(offsets[-1])) + (starts - offsets[:-1]).repeat_interleave(lengths)
@@ -45,7 +45,7 @@ class Ragged:
         return replace(parts[0], values=torch.cat([part.values for part in parts]), offsets=offsets)
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The sequences `rows`, padded to the longest of them: values (B, T) int64 and mask (B, T) bool; T >= 1."""
+        """The sequences `rows` (B,) int64, padded to the longest: values (B, T) int64 and mask (B, T) bool; T >= 1."""
         starts, lengths = self._places(rows)
         width = max(int(lengths.max()), 1) if len(rows) else 1
         steps = torch.arange(width)

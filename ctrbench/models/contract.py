@@ -29,7 +29,10 @@ Logits = Callable[[Batch], Tensor]
 class CTRModel(nn.Module, ABC):
     """Base of every model plugin (entry-point group `ctrbench.models`).
 
-    A model has no optimiser, no device and no loop; it says which logit a row gets, and its loss.
+    A model has no optimiser, no device and no loop; it says which logit a row gets, and its loss. Shapes: B rows in a
+    batch, F fields, T tokens, d width. A subclass has `category`, `forward`, mostly a `Config`, and a constructor that
+    calls this one first: `config` is an instance of its `Config`, `features` what its featurizer tells after `fit`,
+    `domains` the names that it is trained on. Raises `ConfigError` for data that the model cannot be built for.
     """
 
     class Config(BaseModel):
@@ -44,6 +47,7 @@ class CTRModel(nn.Module, ABC):
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     """The paper's training settings, as differences from `TrainConfig`."""
     has_general_head: ClassVar[bool] = False
+    """True where `forward_general` gives logits of a network of all domains, for domains that were not trained on."""
     adds_domains: ClassVar[bool] = True
     """False for a jointly trained model without a network per domain, to which no domain can be added."""
     needs_history: ClassVar[bool] = False
@@ -74,18 +78,24 @@ class CTRModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
-        """(B,) logits, each from the row's own domain's head."""
+        """(B,) finite logits, each from the head of the row's own domain, and the same whatever the other rows are."""
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean binary cross-entropy of the batch; a scalar."""
+        """What a training step minimises: a finite scalar; by default the batch's mean binary cross-entropy."""
         return functional.binary_cross_entropy_with_logits(self(batch), batch.label)
 
     def forward_general(self, batch: Batch) -> Tensor:
-        """(B,) logits of the general network, for domains without one of their own."""
+        """(B,) logits of the general network, for domains without one of their own.
+
+        Raises `NoGeneralHead` unless a model with `has_general_head` overrides it.
+        """
         raise NoGeneralHead(f"{type(self).__name__} has no general network; name a domain's head or `mean`")
 
     def logits(self, batch: Batch, heads: Sequence[str]) -> dict[str, Tensor]:
-        """(B,) logits of each named head: `own`, `general`, `mean` (of all heads' probabilities) or a domain."""
+        """(B,) logits of each named head: `own`, `general`, `mean` (of all heads' probabilities) or a domain.
+
+        Raises `UnknownDomain` for a domain without a head, `NoGeneralHead` where there is no general one.
+        """
         return {head: self.head_logits(batch, head, self.forward, self.forward_general) for head in heads}
 
     def head_logits(self, batch: Batch, head: str, own: Logits, general: Logits) -> Tensor:
@@ -144,7 +154,7 @@ class CTRModel(nn.Module, ABC):
                 raise UnknownDomain(f"no head '{domain}': this model was trained on {', '.join(self.domains)}")
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Trainable parameters by optimiser group: `sparse` (embedding tables with sparse gradients), `dense`."""
+        """Trainable parameters by optimiser group, each in one: `sparse` (tables with sparse gradients), `dense`."""
         sparse = [
             table
             for module in self.modules()
@@ -170,7 +180,10 @@ class CTRModel(nn.Module, ABC):
         return self
 
     def add_domain(self, name: str) -> list[nn.Parameter]:
-        """Give every `PerDomain` part a new network for `name`, and freeze all else; returns the new parameters."""
+        """Give every `PerDomain` part a new network for `name`, and freeze all else; returns the new parameters.
+
+        Raises `ConfigError` for a domain that is there, and where no part is `PerDomain`.
+        """
         if name in self.domains:
             raise ConfigError(f"domain '{name}' is already one of {', '.join(self.domains)}")
         parts = [part for part in self.modules() if isinstance(part, PerDomain)]
@@ -184,7 +197,10 @@ class CTRModel(nn.Module, ABC):
         return new
 
     def remove_domain(self, name: str) -> None:
-        """Drop `name` from every `PerDomain` part; the other domains are untouched."""
+        """Drop `name` from every `PerDomain` part; the other domains are untouched.
+
+        Raises `UnknownDomain` for a domain that is not there, `ConfigError` for the last one.
+        """
         if name not in self.domains:
             raise UnknownDomain(f"no domain '{name}' to remove: there are {', '.join(self.domains)}")
         if len(self.domains) == 1:

@@ -9,16 +9,16 @@ from ctrbench import registry
 from ctrbench.bench.spec import AUC_KINDS
 from ctrbench.bench.verdicts import Claimed, Finding, Numbers
 from ctrbench.errors import PluginError
+from ctrbench.report.measures import AUC, MEASURES
 
 if TYPE_CHECKING:
+    from ctrbench.bench.claims import Claim
     from ctrbench.bench.spec import TableSpec
     from ctrbench.report.findings import Findings
     from ctrbench.report.grid import Table
 
 MAIN = {"main": "auc", "new_domain": "auc", "zero_shot": "best_auc", "map": "purity_trained"}
 """The number that a claim is about, unless it says another; of other kinds, it is one of a whole row."""
-UNPRINTED = Finding("cannot be tested", "the paper prints no numbers", {})
-
 HEADING = (
     "Claims, on this data and on the numbers that the paper prints. Numbers count as they stand (means over seeds), be "
     "their differences significant or not:"
@@ -28,14 +28,16 @@ SOURCES = {"text": "", "table": " (read off the paper's table)", "ours": " (not 
 
 def claimed(findings: Findings, table: Table) -> list[Claimed]:
     """What becomes of each claim of the table's spec."""
-    spec = findings.table
-    return [Claimed(claim, claim.test(_here(findings, table)), _on_paper(spec, claim)) for claim in spec.claims]
+    spec, shown = findings.table, MEASURES.get(findings.metric, AUC)
+    other = "" if shown is AUC else shown.title
+    return [Claimed(claim, claim.test(_here(findings, table)), on_paper(spec, claim), other) for claim in spec.claims]
 
 
 def _here(findings: Findings, table: Table) -> Numbers:
     """The finished table's numbers. A row that was not asked for is there, without numbers."""
     spec, plan = findings.table, findings.plan
     names = {model.title: model.name for model in plan.models}
+    titles = {model.name: model.title for model in plan.models}
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     wholes: dict[str, dict[str, Any]] = {}
     for entry in table.entries:
@@ -52,24 +54,35 @@ def _here(findings: Findings, table: Table) -> Numbers:
         return None if found is None else float(found)
 
     domains = tuple(dict.fromkeys(entry.domain for entry in table.entries))
-    return Numbers(_categories(spec, rows), {row: spec.model_of(row) for row in rows}, domains, value)
+    return Numbers(_categories(spec, rows), domains, value, {**_titles(spec), **titles})
 
 
-def _on_paper(spec: TableSpec, claim: Any) -> Finding:
+def on_paper(spec: TableSpec, claim: Claim) -> Finding:
     """The same on the numbers that the paper prints."""
-    if not spec.published:
-        return UNPRINTED
-    columns = tuple(dict.fromkeys(column for row in spec.published.values() for column in row))
     main = MAIN.get(spec.kind)
+    if not spec.published:
+        return Finding("cannot be tested", "the paper prints no numbers", {})
+    if claim.value is not None and main not in (None, claim.value):
+        return _unprinted(claim)
+    columns = tuple(dict.fromkeys(column for row in spec.published.values() for column in row))
+    domains = columns if spec.kind in AUC_KINDS else ()
+    if not (claim.domains or domains):
+        return _unprinted(claim)
 
     def value(row: str, domain: str, key: str | None) -> float | None:
-        printed = key is None or main in (None, key)
-        return spec.published[row].get(domain) if printed else None
+        return spec.published[row].get(domain)
 
-    models = {row: spec.model_of(row) for row in spec.published}
-    printed = Numbers(_categories(spec, models), models, columns if spec.kind in AUC_KINDS else (), value)
-    found: Finding = claim.test(printed)
-    return found
+    printed = Numbers(_categories(spec, spec.published), domains, value, _titles(spec), printed=True)
+    return claim.test(printed)
+
+
+def _unprinted(claim: Claim) -> Finding:
+    return Finding("cannot be tested", claim.unprinted or "the paper prints no such numbers", {})
+
+
+def _titles(spec: TableSpec) -> dict[str, str]:
+    """Of rows that have one of their own."""
+    return {row: variant.title for row, variant in spec.variants.items() if variant.title}
 
 
 def _categories(spec: TableSpec, rows: Iterable[str]) -> dict[str, str]:
@@ -88,6 +101,8 @@ def _categories(spec: TableSpec, rows: Iterable[str]) -> dict[str, str]:
 def as_text(claims: Sequence[Claimed]) -> list[str]:
     """A line for each verdict, and one for the numbers behind it."""
     lines = [HEADING] if claims else []
+    if claims and claims[0].shown:
+        lines.append(f"They are about the AUC, and not about the {claims[0].shown} that is shown.")
     for found in claims:
         lines.append(f"{found.here.verdict.upper()}: {found.claim.text}{SOURCES[found.claim.stated]}")
         lines.append(f"    here: {found.here.why}")

@@ -60,9 +60,11 @@ class Export:
             return
         chart = self.figure.draw(findings)
         if chart is None:
+            lacking = len(findings.plan.runs) > sum(record is not None for record in findings.records)
+            advice = f"; train what is missing with `ctrbench run {table.name}`" if lacking else ""
             raise OutputError(
-                f"{self.file} is not written: no run of {table.name} has what the figure {self.figure.title!r} shows; "
-                f"train some with `ctrbench run {table.name}`"
+                f"{self.file} is not written: the figure {self.figure.title!r} needs {self.figure.needs}, which "
+                f"{table.name} has not{advice}"
             )
         from ctrbench.report.svg import draw
 
@@ -81,8 +83,18 @@ def exports(files: Sequence[str], table: TableSpec, figure: str | None = None) -
     for export in found:
         if export.file.is_dir():
             raise ConfigError(f"--save {export.file} is a folder; name a file in it")
-        ensure_writable(export.file.parent, ADVICE)
+        _check_folder(export.file)
     return found
+
+
+def _check_folder(file: Path) -> None:
+    """A folder that is not there may be a name mistyped, so none is made."""
+    folder = file.parent
+    if not folder.exists():
+        raise ConfigError(f"--save {file}: there is no folder {folder}; make it (mkdir -p), or name one that is there")
+    if not folder.is_dir():
+        raise ConfigError(f"--save {file}: {folder} is a file, and no folder")
+    ensure_writable(folder, ADVICE)
 
 
 def named(file: str) -> str:

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.plan import Plan, PlannedRun
-from ctrbench.bench.records import Record, RunFolder
+from ctrbench.bench.records import Record
 from ctrbench.report.scores import Scores
 
 if TYPE_CHECKING:

@@ -36,6 +36,8 @@ class Column:
     lower_is_better: bool = False
     aside: bool = False
     """Whether it is none of the paper's columns: cost, or what was published."""
+    legend: tuple[str, ...] = ()
+    """What is to be said of it below the table; a form without the column leaves that out, too."""
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Row:
     name: str
     cells: list[Cell]
     ranked: bool = True
+    of: str = ""
+    """The plan's row that it is of, which `name` may tell more about; the oracle's is none."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The map layout: how far representations keep domains apart, as a number, and where t-SNE puts their rows.
+"""The spaces in which a table maps rows: their purity over seeds, and where t-SNE puts the rows.
 
 Nothing here imports torch.
 """
@@ -9,15 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ctrbench.bench.needs import ONE_NETWORK, TRAINED, UNTRAINED, Representations
+from ctrbench.bench.needs import Representations
 from ctrbench.errors import OutputError
-from ctrbench.report.captions import caption, facts
-from ctrbench.report.cells import auc_cell
-from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table
 from ctrbench.report.scores import Score
-from ctrbench.report.spaces import ALL, NEIGHBOURS, PERPLEXITY, Purity, points, purities
+from ctrbench.report.spaces import Purity, points, purities
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,19 +22,7 @@ if TYPE_CHECKING:
     from ctrbench.bench.plan import ModelFacts, PlannedRun
     from ctrbench.report.findings import Findings
 
-COLUMNS = (UNTRAINED, TRAINED, "chance")
 POINTS = ("row", "name", "state", "domain", "x", "y")
-LEGEND = [
-    f"Purity: the share of a row's {NEIGHBOURS} nearest neighbours (Euclidean distance, in the space itself and not in "
-    "its map) that are of its own domain, mean over rows; chance: what it is where domains are mixed.",
-    "untrained: the same rows in the model with the weights it began with (a backbone's are its published ones): the "
-    "control, as networks of different domains begin with different weights, which alone can separate domains. "
-    f"{ONE_NETWORK}: all rows through the network of the first domain, so that no other weights set them apart.",
-    "tower: the last hidden layer of each row's own network. h_0, h_1, ...: a language model's hidden states, mean "
-    "over a row's tokens. The paper names neither pooling nor sample; here, up to 1,000 test rows of each domain, "
-    f"drawn by the run's seed. Maps: t-SNE, perplexity {PERPLEXITY:.0f} (a third of the rows, where these are fewer "
-    "than 91), seed 0, begun from the first two principal components.",
-]
 
 
 @dataclass(frozen=True)
@@ -64,24 +49,7 @@ class Space:
         return Score(tuple(values[domain] for values in known if domain in values), self.wanted, self.faults)
 
 
-def build(findings: Findings) -> Table:
-    """A line per row and space: purity before and after training, over all domains and in each."""
-    table, plan, notes = findings.table, findings.plan, Footnotes()
-    titles = {ALL: "All domains", **{domain: plan.titles.get(domain, domain) for domain in plan.domains}}
-    spaces = [space for model in plan.models for space in _spaces(findings, model)]
-    return Table(
-        name=table.name,
-        title=table.title,
-        facts=facts(plan),
-        columns=[Column(column, group) for group in titles.values() for column in COLUMNS],
-        rows=[_row(space, titles, notes) for space in spaces],
-        entries=[_entry(space, domain) for space in spaces for domain in plan.domains],
-        caption=caption(findings.scores) + LEGEND,
-        footnotes=notes.texts,
-    )
-
-
-def _spaces(findings: Findings, model: ModelFacts) -> list[Space]:
+def spaces_of(findings: Findings, model: ModelFacts) -> list[Space]:
     """A row's spaces, in the model's order; one without a name where there is none to show."""
     faults, remarks = list[str](), list[str]()
     by_name: dict[str, list[Purity]] = {}
@@ -118,38 +86,6 @@ def _mapped(findings: Findings, runs: list[PlannedRun]) -> Iterator[PlannedRun]:
 def _shown(findings: Findings, names: Iterable[str]) -> list[str]:
     """Those that the table asks for."""
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in findings.table.spaces)]
-
-
-def _row(space: Space, domains: Iterable[str], notes: Footnotes) -> Row:
-    cells = [_cell(space, column, domain, notes) for domain in domains for column in COLUMNS]
-    cells[0].footnotes += [notes.number(remark) for remark in space.remarks]
-    return Row(space.title, cells)
-
-
-def _cell(space: Space, column: str, domain: str, notes: Footnotes) -> Cell:
-    cell = auc_cell(space.score(column, domain), notes)
-    if column == "chance":
-        cell.style, cell.detail = "muted", ""
-    return cell
-
-
-def _entry(space: Space, domain: str) -> Entry:
-    def numbers(which: str) -> dict[str, Any]:
-        found = {column: space.score(column, which) for column in COLUMNS}
-        spread = {f"purity_{column}_std": found[column].std for column in (UNTRAINED, TRAINED)}
-        return {**{f"purity_{column}": score.mean for column, score in found.items()}, **spread}
-
-    first = next(iter(space.found), None)
-    values = {
-        "status": space.score(TRAINED, domain).status,
-        "seeds": len(space.found),
-        **numbers(domain),
-        "mapped_rows": first.rows.get(domain) if first else None,
-        "error": "; ".join(space.faults + space.remarks) or None,
-    }
-    whole = {f"all_{name}": value for name, value in numbers(ALL).items()}
-    about = {"row": space.model.title, "space": space.name or None, "width": first.width if first else None}
-    return Entry(space.title, domain, values, {"category": space.model.category, **about, **whole})
 
 
 def tsne(findings: Findings) -> pl.DataFrame:

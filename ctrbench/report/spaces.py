@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from ctrbench.bench.records import RunFolder
+    from ctrbench.bench.folders import RunFolder
 
 NEIGHBOURS = 10
 PERPLEXITY = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctrbench.bench.spec import Kind
-from ctrbench.report import abilities, dataset_table, latency, main_table, maps, new_domain, zero_shot
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Table
+from ctrbench.report.layouts import abilities, dataset_table, latency, main_table, maps, new_domain, zero_shot
 
 
 def build(findings: Findings) -> Table:

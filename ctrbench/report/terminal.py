@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,16 @@ def plain(table: Table) -> str:
     file = console.file
     assert isinstance(file, io.StringIO)
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+
+
+def without_repeats(tables: Iterable[Table]) -> Iterator[Table]:
+    """Tables that are read one after another: what stands below one is not said again below the next."""
+    said = set[str]()
+    for table in tables:
+        new = [line for line in table.caption if line not in said]
+        rest = ["Else as said above."] if len(new) < len(table.caption) else []
+        said.update(table.caption)
+        yield replace(table, caption=[*new, *rest])
 
 
 Group = tuple[str, list[int]]

@@ -39,11 +39,6 @@ class Measured:
         per_row = None if p50 is None else p50 / self.found[0].batch_size
         return {"p50_ms": p50, "p95_ms": p95, "ms_per_row": per_row, "rows_per_s": 1e3 / per_row if per_row else None}
 
-    def per_row(self, precision: Precision) -> float | None:
-        """Milliseconds at the median, of full prompts where it reads any: what a budget is compared with."""
-        found = [self.numbers(precision, kind)["ms_per_row"] for kind in KINDS]
-        return next((value for value in reversed(found) if value is not None), None)
-
     def auc(self, precision: Precision, domain: str) -> float | None:
         """Mean over seeds."""
         known = [latency.auc.get(precision, {}).get(domain) for latency in self.found]

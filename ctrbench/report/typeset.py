@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -60,7 +61,7 @@ _HTML: dict[Style, Markup] = {
 
 def html(table: Table) -> str:
     """A page that needs neither network nor script; every text is escaped."""
-    grid = _grid(table, range(len(table.columns)), _html_cell)
+    grid = _grid(table, _html_cell)
     for note in _notes(table):
         grid = grid.tab_source_note(note)
     page = grid.tab_options(table_font_size="14px", heading_align="left").as_raw_html(make_page=True)
@@ -69,20 +70,20 @@ def html(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """A `table` environment in the paper's layout: without what stands aside (`Column.aside`) of its numbers."""
-    shown = [index for index, column in enumerate(table.columns) if not column.aside]
-    grid = _grid(table, shown, _latex_cell)
+    table = _without_asides(table)
+    grid = _grid(table, _latex_cell)
     for note in _notes(table):
         grid = grid.tab_source_note(note)
     made = grid.tab_options(table_font_size="8pt").as_latex().strip()
     return _PREAMBLE + made.replace("--", "-{}-").translate(_SYMBOLS) + "\n"  # two hyphens would become a dash
 
 
-def _grid(table: Table, shown: Sequence[int], write: Callable[[Cell], str]) -> GT:
+def _grid(table: Table, write: Callable[[Cell], str]) -> GT:
     """Rows by category, columns below their group's title."""
     import polars as pl
     from great_tables import GT
 
-    values = {f"c{index}": [write(row.cells[index]) for row in table.rows] for index in shown}
+    values = {f"c{index}": [write(row.cells[index]) for row in table.rows] for index in range(len(table.columns))}
     names = {"row": [_text(row.name) for row in table.rows], "category": _categories(table)}
     frame = pl.DataFrame({**names, **values}, schema=dict.fromkeys((*names, *values), pl.String))
     sorted_rows = any(frame["category"])
@@ -90,17 +91,39 @@ def _grid(table: Table, shown: Sequence[int], write: Callable[[Cell], str]) -> G
         GT(frame, rowname_col="row", groupname_col="category" if sorted_rows else None, id="ctrbench")
         .tab_header(_text(table.title))
         .tab_stubhead(table.head)
-        .cols_label({f"c{index}": _text(table.columns[index].title) for index in shown})
+        .cols_label({f"c{index}": _text(column.title) for index, column in enumerate(table.columns)})
         .cols_align("right", columns=list(values))
     )
     if not sorted_rows:
         grid = grid.cols_hide("category")
     if table.rows and values:
         grid = grid.fmt(lambda written: written, columns=list(values))  # as it is: `write` has escaped it
-    for number, (title, members) in enumerate(groups([table.columns[index] for index in shown])):
+    for number, (title, members) in enumerate(groups(table.columns)):
         if title:
-            grid = grid.tab_spanner(_text(title), [f"c{shown[place]}" for place in members], id=f"group-{number}")
+            grid = grid.tab_spanner(_text(title), [f"c{place}" for place in members], id=f"group-{number}")
     return grid
+
+
+def _without_asides(table: Table) -> Table:
+    """The table without columns that stand aside, and without what is said of them alone."""
+    shown = [index for index, column in enumerate(table.columns) if not column.aside]
+    columns = [table.columns[index] for index in shown]
+    unsaid = {line for column in table.columns for line in column.legend} - {
+        line for column in columns for line in column.legend
+    }
+    cells = [[row.cells[index] for index in shown] for row in table.rows]
+    kept = sorted({number for row in cells for cell in row for number in cell.footnotes})
+    renumbered = {old: new for new, old in enumerate(kept, 1)}
+    return replace(
+        table,
+        columns=columns,
+        rows=[
+            replace(row, cells=[replace(cell, footnotes=[renumbered[n] for n in cell.footnotes]) for cell in of_row])
+            for row, of_row in zip(table.rows, cells, strict=True)
+        ],
+        caption=[line for line in table.caption if line not in unsaid],
+        footnotes=[table.footnotes[number - 1] for number in kept],
+    )
 
 
 def _categories(table: Table) -> list[str]:
@@ -112,7 +135,7 @@ def _categories(table: Table) -> list[str]:
 
 
 def _category(row: Row, category: str | None) -> str:
-    return CATEGORIES.get(category or "", "Others" if row.ranked else "Upper bound")
+    return CATEGORIES.get(category or "", "Others" if row.ranked else "Bounds")
 
 
 def _notes(table: Table) -> list[str]:

@@ -10,13 +10,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ctrbench.features.batch import Batch
+from ctrbench.features.forms import clone, part, routed, tensors
 from ctrbench.features.ragged import Ragged
 
-
-def part(batch: Batch, rows: Tensor) -> Batch:
-    """The rows with these indices, in this order."""
-    x = {key: value[rows] for key, value in batch.x.items()}
-    return Batch(x, batch.domain[rows], batch.domains, batch.label[rows], batch.row_id[rows])
+__all__ = ["clone", "of_domains", "one_each", "padded", "part", "renumbered", "routed", "spread", "tensors"]
 
 
 def of_domains(batch: Batch, *domains: str) -> Batch:
@@ -35,11 +32,6 @@ def spread(batch: Batch, domains: Sequence[str]) -> Batch:
     return replace(batch, domain=torch.arange(len(batch)) % len(domains), domains=tuple(domains))
 
 
-def routed(batch: Batch, domain: str) -> Batch:
-    """The same rows, all of one domain; the batch still knows the names of all."""
-    return replace(batch, domain=torch.full_like(batch.domain, batch.domains.index(domain)))
-
-
 def renumbered(batch: Batch) -> Batch:
     """The same rows of the same domains, whose names stand in the opposite order."""
     return replace(batch, domain=len(batch.domains) - 1 - batch.domain, domains=batch.domains[::-1])
@@ -54,14 +46,3 @@ def padded(batch: Batch, features: Mapping[str, Tensor | Ragged], extra: int) ->
             if feature.mask is not None:
                 x[feature.mask] = pad(x[feature.mask], (0, extra), value=False)
     return replace(batch, x=x)
-
-
-def clone(batch: Batch) -> Batch:
-    """The same values in tensors of their own."""
-    x = {key: value.clone() for key, value in batch.x.items()}
-    return Batch(x, batch.domain.clone(), batch.domains, batch.label.clone(), batch.row_id.clone())
-
-
-def tensors(batch: Batch) -> dict[str, Tensor]:
-    """All that a batch holds, by name."""
-    return {**batch.x, "domain": batch.domain, "label": batch.label, "row_id": batch.row_id}

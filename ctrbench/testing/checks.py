@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import torch
@@ -13,36 +12,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.testing import assert_close
 
-from ctrbench.errors import PluginError
 from ctrbench.features.batch import Batch
 from ctrbench.models.contract import CTRModel
-from ctrbench.models.per_domain import PerDomain
+from ctrbench.models.parts import own_names
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.optim import build_optimizers
-
-
-def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """A test whose failure, whatever it is, says which promise was broken (its docstring) and how to mend it."""
-
-    def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
-        @wraps(test)
-        def kept(self: Any) -> None:
-            __tracebackhide__ = True
-            try:
-                test(self)
-            except PluginError:  # no model was imported or configured, so nothing is known of it
-                raise
-            except Exception as fault:
-                name = self.model if isinstance(self.model, str) else self.model.__name__
-                broken = " ".join(str(test.__doc__).split())
-                found = str(fault) if isinstance(fault, AssertionError) else f"{type(fault).__name__}: {fault}"
-                raise AssertionError(
-                    f"{name} breaks a promise: {broken}\nTo mend it: {mend}\nWhat happened: {found}"
-                ) from fault
-
-        return kept
-
-    return decorate
 
 
 @contextmanager
@@ -119,23 +93,10 @@ def through_file(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return load_bytes(save_bytes({name: tensor.detach().clone().contiguous() for name, tensor in state.items()}))
 
 
-def domain_parts(model: CTRModel) -> dict[str, PerDomain]:
-    """All that the model keeps per domain, by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, PerDomain)}
-
-
 def own_state(model: CTRModel, domain: str) -> dict[str, Tensor]:
     """A copy of the parameters and buffers that belong to a domain."""
     every = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: every[name].detach().clone() for name in own_names(model, domain)}
-
-
-def own_names(model: CTRModel, domain: str) -> set[str]:
-    """Names of the parameters and buffers that belong to a domain."""
-    networks = {id(part[domain]) for part in domain_parts(model).values() if domain in part}
-    prefixes = tuple(f"{name}." for name, module in model.named_modules() if id(module) in networks)
-    every = [*dict(model.named_parameters()), *dict(model.named_buffers())]
-    return {name for name in every if name.startswith(prefixes)} if prefixes else set()
 
 
 def is_zero(grad: Tensor | None) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ctrbench.errors import ConfigError, UnknownDomain
+from ctrbench.models.parts import domain_parts, own_names
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import Subject
 from ctrbench.testing.toy import DOMAINS
 
@@ -28,7 +29,7 @@ class DomainPromises(Subject):
     def test_a_new_domain_leaves_the_old_ones_as_they_were(self) -> None:
         """Adding, training and removing a domain leaves the others' logits and all old weights bitwise equal."""
         model, batch = self.trained(("books", "tools")), self.batch()
-        if not checks.domain_parts(model):
+        if not domain_parts(model):
             pytest.skip("this model has no network per domain")
         heads = ["books", "tools", *(["general"] if model.has_general_head else [])]
         state, logits = checks.copied_state(model), checks.eval_logits(model, batch, heads)
@@ -58,7 +59,7 @@ class DomainPromises(Subject):
             model.remove_domain(domain)
             checks.assert_same(checks.eval_logits(model, batch, others), logits)
             checks.refused(UnknownDomain, model.logits, batch, (domain,))
-            checks.assert_none(sorted(checks.own_names(model, domain)), f"still there of {domain}")
+            checks.assert_none(sorted(own_names(model, domain)), f"still there of {domain}")
 
     @promise("leave `add_domain` and `remove_domain` to `CTRModel`, or check the name first.")
     def test_a_domain_comes_once_and_goes_once(self) -> None:
@@ -74,7 +75,7 @@ class DomainPromises(Subject):
     def test_a_model_without_networks_per_domain_refuses_a_new_one(self) -> None:
         """Where there is no network per domain, adding a domain is an error and changes nothing."""
         model = self.trained()
-        if checks.domain_parts(model):
+        if domain_parts(model):
             pytest.skip("this model has networks per domain")
         before, trainable = checks.copied_state(model), [p.requires_grad for p in model.parameters()]
         checks.refused(ConfigError, model.add_domain, "shoes")

@@ -9,7 +9,7 @@ import torch
 
 from ctrbench.errors import NoGeneralHead, UnknownDomain
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import Subject
 from ctrbench.testing.toy import DOMAINS
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ctrbench.features.batch import Batch
 from ctrbench.models.contract import CTRModel
+from ctrbench.models.parts import domain_parts, own_names
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import Subject
 from ctrbench.testing.toy import DOMAINS
 
@@ -39,7 +40,7 @@ class IsolationPromises(Subject):
         """The parameters of a domain that is absent from the batch have no gradient at all, not even zeros."""
         model, batch = self.build(), batches.of_domains(self.batch(), "books", "tools")
         model.train().loss(batch).backward()
-        grads = {name: p.grad for name, p in model.named_parameters() if name in checks.own_names(model, "games")}
+        grads = {name: p.grad for name, p in model.named_parameters() if name in own_names(model, "games")}
         checks.assert_none([name for name, grad in grads.items() if grad is not None], "with a gradient")
 
     @promise(
@@ -64,7 +65,7 @@ def _learned(model: CTRModel, batch: Batch) -> dict[str, Tensor]:
     model.zero_grad(set_to_none=True)
     with checks.seeded(3):  # the same rows meet the same dropout, whatever their domain
         model.train().loss(batch).backward()
-    own = {id(parameter) for part in checks.domain_parts(model).values() for parameter in part.parameters()}
+    own = {id(parameter) for part in domain_parts(model).values() for parameter in part.parameters()}
     shared = {name: p for name, p in model.named_parameters() if p.requires_grad and id(p) not in own}
     grads = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in shared.items()}
     return {name: grad != 0 for name, grad in grads.items() if not grad.is_sparse}

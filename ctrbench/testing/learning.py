@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
 from ctrbench.testing.toy import of_strangers, toy_items, without_histories
 

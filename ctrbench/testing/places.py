@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ctrbench.conduct.state import RANDOM
 from ctrbench.errors import ConfigError
 from ctrbench.testing import checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import COUNT, Subject, fitted, new_rows, other_fields, view
 from ctrbench.testing.toy import DOMAINS, toy_items
-from ctrbench.testing.watch import other_generators_untouched
+from ctrbench.testing.world import generators_untouched
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.optim import build_optimizers
 
@@ -31,7 +32,7 @@ class PlacePromises(Subject):
     def test_no_global_random_state_is_touched(self) -> None:
         """Construction and `loss` only draw from torch's default generator, and scoring draws nothing."""
         batch, ends = self.batch(), []
-        with other_generators_untouched():
+        with generators_untouched(RANDOM[:2]):
             for seed in (1, 2):
                 with checks.seeded(seed):
                     model = self.kind()(self.settings(), self.featurizer().info, DOMAINS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
 from ctrbench.testing.toy import DOMAINS, toy_items
 from ctrbench.testing.watch import NoFloatsFromIds

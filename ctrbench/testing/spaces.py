@@ -9,7 +9,7 @@ from torch import Tensor
 from ctrbench.features.batch import Batch
 from ctrbench.models.contract import CTRModel
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import Subject
 from ctrbench.testing.toy import DOMAINS
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import pytest
 import torch
 from pydantic import ValidationError
+from torch.testing import assert_close
 
 from ctrbench.testing import batches, checks
-from ctrbench.testing.checks import promise
+from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
 from ctrbench.testing.toy import toy_items
 from ctrbench.training.checkpoint import load_trained, trained_state
+from ctrbench.training.fixed import FixedStates
+
+_ROUNDING = 0.02
+"""What half precision may move a logit by, at most: it keeps three digits of each state."""
 
 
 class StatePromises(Subject):
@@ -47,3 +54,20 @@ class StatePromises(Subject):
         assert other.info == self.featurizer().info, f"{self.featurizer().info} became {other.info}"
         batch = view(other, new_rows(), toy_items()).batch(torch.arange(COUNT))
         checks.assert_same(batches.tensors(batch), batches.tensors(self.batch()))
+
+    @promise(
+        "read in `forward` what `fixed_states` gives from `batch.x`, under the same names, where it is there: cast it "
+        "(`.float()`), and leave out what is padded."
+    )
+    def test_kept_states_say_the_same(self) -> None:
+        """Fixed states that come back in half precision, and zero at padding, change no logit beyond rounding."""
+        model, batch, lengths = self.trained(), self.batch(), self.rows().lengths
+        states = FixedStates(model, "fp32")(batch)
+        if not states or lengths is None:
+            pytest.skip("nothing of this model's states is kept")
+        for name, state in states.items():
+            state[torch.arange(state.shape[1]) >= lengths[: len(batch), None]] = 0
+            assert name not in batch.x, f"{name!r} is what the featurizer makes"
+        kept = replace(batch, x={**batch.x, **states})
+        logits = [checks.eval_logits(model, which, ["own"])["own"] for which in (kept, batch)]
+        assert_close(*logits, atol=_ROUNDING, rtol=_ROUNDING)

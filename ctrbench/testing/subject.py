@@ -10,19 +10,17 @@ from unittest.mock import patch
 
 import polars as pl
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from ctrbench import registry
 from ctrbench.data.source import Field
-from ctrbench.errors import PluginError
 from ctrbench.features.batch import Batch
 from ctrbench.features.featurizer import FeatureInfo, Featurizer
 from ctrbench.features.loader import Rows
 from ctrbench.models.contract import CTRModel
 from ctrbench.testing import batches, checks
+from ctrbench.testing.promises import Kit, configured
 from ctrbench.testing.toy import DOMAINS, FIELDS, toy_items, toy_manifest, toy_rows
-from ctrbench.validation import explain
 
 COUNT = 48
 """Rows of the usual batch."""
@@ -30,9 +28,12 @@ _LIKED = pl.col("history").list.slice(1).alias("liked")
 """Another history, shorter than the first."""
 
 
-class Subject:
+class Subject(Kit):
     """A model of some sizes, built on toy data; `ModelTests` derives from it."""
 
+    group = "models"
+    names_it = "model"
+    example = "MyModel"
     model: ClassVar[type[CTRModel] | str]
     """The class, or the name under which it is registered."""
     config: ClassVar[Mapping[str, Any]] = {}
@@ -40,10 +41,13 @@ class Subject:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.__name__.startswith("Test") and not hasattr(cls, "model"):
-            raise PluginError(f"{cls.__name__} names no model: give it a line such as `model = MyModel`")
         if isinstance(getattr(cls, "model", None), type):  # a registered model is imported by its tests only
             cls.settings()
+
+    @classmethod
+    def target(cls) -> type[CTRModel]:
+        """The model's class."""
+        return cls.kind()
 
     @classmethod
     def kind(cls) -> type[CTRModel]:
@@ -54,10 +58,12 @@ class Subject:
     def settings(cls) -> Any:
         """Its configuration; `PluginError` where `config` is not one of this model."""
         kind = cls.kind()
-        try:
-            return kind.Config(**cls.config)
-        except ValidationError as fault:
-            raise PluginError(explain(fault, kind.Config, f"{cls.__name__}.config, for {kind.__name__}")) from fault
+        return configured(kind.Config, cls.config, f"{cls.__name__}.config, for {kind.__name__}")
+
+    @classmethod
+    def load(cls) -> Any:
+        """Its configuration: where there is one, the model was imported, too."""
+        return cls.settings()
 
     @classmethod
     @cache

@@ -1,31 +1,14 @@
-"""What code does while it runs: which random generators it touches, and what it makes of ids."""
+"""What a model makes of ids while it runs."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-
-
-@contextmanager
-def other_generators_untouched() -> Iterator[None]:
-    """Fails where the state of `random` or `numpy.random` is another at the end, and puts it back."""
-    python, numpy = random.getstate(), np.random.get_state(legacy=True)
-    try:
-        yield
-        assert random.getstate() == python, "the state of Python's `random` was touched"
-        np.testing.assert_equal(np.random.get_state(legacy=True), numpy, "the state of `numpy.random` was touched")
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-
 
 _PLACES_OR_COUNTS = {"argmax", "argmin", "argsort", "bincount", "bucketize", "count_nonzero", "nonzero", "searchsorted"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ctrbench.errors import ConfigError, DataError, out_of_memory
+from ctrbench.errors import ConfigError, NotFinite, out_of_memory
 
 if TYPE_CHECKING:
     from ctrbench.features.batch import Batch
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 _NAMED = 5  # row ids in a sentence
 
 
-def not_finite(value: float, batch: Batch, place: str, kept: str) -> DataError:
+def not_finite(value: float, batch: Batch, place: str, kept: str) -> NotFinite:
     """The error for a loss that is NaN or infinite: which rows, where, and what is kept."""
     ids = ", ".join(str(row) for row in batch.row_id[:_NAMED].tolist())
     more = ", ..." if len(batch) > _NAMED else ""
     domains = ", ".join(name for name, _ in batch.by_domain())
-    return DataError(
+    return NotFinite(
         f"the loss became {value} in {place}, on {len(batch)} rows of {domains} (row_id {ids}{more}); {kept}"
         "try a lower learning rate (train.lr)"
     )
 
 
 def check_finite(model: nn.Module, place: str, kept: str) -> None:
-    """Raise `DataError` for trained weights that are not finite."""
+    """Raise `NotFinite` for trained weights that are not finite."""
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and not torch.isfinite(parameter).all():
-            raise DataError(
+            raise NotFinite(
                 f"the weights {name} are no longer finite after {place}; {kept}try a lower learning rate (train.lr)"
             )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ctrbench.errors import DataError
+from ctrbench.errors import DataError, NotFinite
 from ctrbench.evaluation.score import domain_aucs, score
 from ctrbench.features.batch import Batch
 from ctrbench.features.loader import Rows, batches, prefetch
@@ -183,7 +183,7 @@ class _Loop:
         )
         self.watch(progress)
 
-    def _not_finite(self, value: float, batch: Batch) -> DataError:
+    def _not_finite(self, value: float, batch: Batch) -> NotFinite:
         place = f"epoch {self.result.epoch + 1}, step {self.result.step + 1} of {self.steps_per_epoch}"
         return not_finite(value, batch, place, self.saver.kept())
 

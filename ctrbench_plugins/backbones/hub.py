@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from ctrbench.api import BackboneFiles
 
+api_version = 1
+
 
 class _Hub(NamedTuple):
     path: str
@@ -71,7 +73,9 @@ _REPOSITORIES = {
 }
 
 
-def resolve(name: str) -> BackboneFiles:
+def resolve(name: str) -> BackboneFiles | None:
     """The hub id, revision and architecture behind a name."""
+    if name not in _REPOSITORIES:
+        return None
     path, revision, architecture = _REPOSITORIES[name]
     return BackboneFiles(name, path, revision, architecture=architecture)

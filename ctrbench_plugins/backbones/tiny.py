@@ -9,6 +9,8 @@ import torch
 
 from ctrbench.api import BackboneFiles, byte_tokenizer
 
+api_version = 1
+
 _SIZES = {
     "hidden_size": 32,
     "num_hidden_layers": 4,
@@ -18,9 +20,9 @@ _SIZES = {
 }
 
 
-def resolve(name: str) -> BackboneFiles:
+def resolve(name: str) -> BackboneFiles | None:
     """`tiny-bert`, `tiny-deberta` or `tiny-llama`: 4 layers, 32 wide, tokens are bytes."""
-    return BackboneFiles(name, build=partial(_build, name))
+    return BackboneFiles(name, build=partial(_build, name)) if name in _MODELS else None
 
 
 def _build(name: str) -> tuple[Any, Any]:

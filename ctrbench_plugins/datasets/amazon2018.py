@@ -66,6 +66,7 @@ class Amazon2018(DatasetSource):
 
     options: Options
 
+    api_version = 1
     version: ClassVar[str] = "2"
     fields: ClassVar[tuple[Field, ...]] = (
         Field(name="user", kind="id", of="user"),

@@ -58,6 +58,7 @@ class MovieLens(DatasetSource):
 
     options: Options
 
+    api_version = 1
     version: ClassVar[str] = "2"
     by_hand: ClassVar[str] = "download a release by its name, movielens-100k or movielens-1m"
     fields: ClassVar[tuple[Field, ...]] = (

@@ -16,6 +16,7 @@ class AutoInt(CTRModel):
     width of each head are the paper's (Section 5.1.4). Dropout is the MLP's; the paper has none in the attention.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

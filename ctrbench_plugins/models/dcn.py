@@ -40,6 +40,7 @@ class DCN(CTRModel):
     single-domain models.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

@@ -17,6 +17,7 @@ class DeepFM(CTRModel):
     its items. The MLP has the sizes of the Uni-CTR paper's single-domain models.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

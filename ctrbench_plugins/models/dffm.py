@@ -106,6 +106,7 @@ class DFFM(CTRModel):
     paper gives the DFFI MLP's sizes; the micro-MLP, the heads and the last MLP are our choice.
     """
 
+    api_version = 1
     category = "multi_domain"
     needs_history = True
 

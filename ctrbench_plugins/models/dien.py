@@ -50,6 +50,7 @@ class DIEN(CTRModel):
     is as popular, and of the same domains, as what it is told from; where it is the next item itself, it is left out.
     """
 
+    api_version = 1
     category = "single_domain"
     needs_history = True
 

@@ -39,6 +39,7 @@ class FiBiNET(CTRModel):
     authors ran; the FiBiNET paper finds the best kind to differ by dataset. The reduction 3 is its authors' code's.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

@@ -60,6 +60,7 @@ class IntTower(CTRModel):
     for the place of the positive item, and towers have batch normalisation.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

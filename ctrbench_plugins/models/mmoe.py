@@ -26,6 +26,7 @@ class MMOE(CTRModel):
     only its own. Sizes are those of the Uni-CTR paper (Section V-A4).
     """
 
+    api_version = 1
     category = "multi_domain"
 
     class Config(CTRModel.Config):

@@ -62,6 +62,7 @@ class PLE(CTRModel):
     model's weights, build it with the first domains, then add the others.)
     """
 
+    api_version = 1
     category = "multi_domain"
 
     class Config(CTRModel.Config):

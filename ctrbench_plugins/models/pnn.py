@@ -30,6 +30,7 @@ class PNN(CTRModel):
     The first layer's W_z z + W_p p + b is one linear layer of [z, p].
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

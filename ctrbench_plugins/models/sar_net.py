@@ -86,6 +86,7 @@ class SARNet(CTRModel):
     read as 2 for each of its three domains, its MLP 1024-512 as a classifier that all domains share.
     """
 
+    api_version = 1
     category = "multi_domain"
     needs_history = True
 

@@ -14,6 +14,7 @@ class SharedBottom(CTRModel):
     only its own domain's tower. Sizes are those of the Uni-CTR paper (Section V-A4).
     """
 
+    api_version = 1
     category = "multi_domain"
 
     class Config(CTRModel.Config):

@@ -110,6 +110,7 @@ class STAR(CTRModel):
     new one starts at W_d = gamma_d = 1, b_d = beta_d = 0, mu_d = 0, sigma_d^2 = 1.
     """
 
+    api_version = 1
     category = "multi_domain"
 
     class Config(CTRModel.Config):

@@ -24,6 +24,7 @@ class XDeepFM(CTRModel):
     pass half of them on and pool the others (`cin_split`). The MLP has the sizes of the Uni-CTR paper.
     """
 
+    api_version = 1
     category = "single_domain"
 
     class Config(CTRModel.Config):

@@ -5,11 +5,12 @@ import re
 import pytest
 
 from ctrbench import registry
-from ctrbench.backbones.files import resolve_backbone
+from ctrbench.backbones.files import resolve_backbone, resolved
 from ctrbench.backbones.load import load_encoder
 from ctrbench.backbones.pretrained import read
 from ctrbench.errors import BackboneError
 from ctrbench_plugins.backbones import packages
+from tests.fakes import entry, register
 
 PAPER = {
     "tinybert-14m": "huawei-noah/TinyBERT_General_4L_312D",
@@ -109,3 +110,26 @@ def test_files_of_the_hub_are_read_at_the_pinned_revision(name, revision):
 def test_a_home_of_nobody_is_one_sentence():
     with pytest.raises(BackboneError, match="no backbone"):
         resolve_backbone("~nobody-has-this-name/model")
+
+
+def test_who_brings_a_backbone_is_noted_where_somebody_asks(monkeypatch, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    value = "ctrbench_plugins.backbones.hub:resolve"
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    with resolved() as found:
+        for name in ("bert-base", str(tmp_path), "a/b@main", "minilm"):
+            resolve_backbone(name)
+    resolve_backbone("tiny-bert")
+    assert list(found) == ["bert-base", str(tmp_path), "a/b@main", "minilm"]
+    assert found["bert-base"]["distribution"] == "ctrbench"
+    assert found["bert-base"]["entry_point"] == value
+    assert found["bert-base"]["revision"] == resolve_backbone("bert-base").revision
+    assert found[str(tmp_path)] == {}
+    assert found["a/b@main"] == {"revision": "main"}
+
+
+def test_a_backbone_that_its_plugin_leaves_to_others_is_not_that_plugins(monkeypatch):
+    register(monkeypatch, entry("ctrbench.backbones", "owner/name", "tests.fakes:resolve_nothing"))
+    with resolved() as found:
+        assert resolve_backbone("owner/name").path == "owner/name"
+    assert found == {"owner/name": {}}

@@ -52,3 +52,24 @@ def test_tables_are_found_by_their_kind(monkeypatch, packages, tmp_path):
     (folder / "broken.toml").write_text("kind =")
     assert catalog.of_kind("zero_shot") == ["unseen"]
     assert catalog.of_kind("other") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'title = "One"\nseeds = [0]\n[settings.a]\nx = 1',
+        'notes = """\n[1] a text"""\ntitle = "One"',
+        'x = [\n[1],\n]\ntitle = "One"',
+    ],
+)
+def test_a_title_is_read_wherever_parts_begin(tmp_path, text):
+    (tmp_path / "a.toml").write_text(text)
+    assert catalog.title(tmp_path / "a.toml") == "One"
+
+
+def test_a_title_that_cannot_be_read_is_an_error_that_says_where(tmp_path):
+    with pytest.raises(ConfigError, match="there is no file"):
+        catalog.title(tmp_path / "a.toml")
+    (tmp_path / "a.toml").write_text('title = "One\n[settings]')
+    with pytest.raises(ConfigError, match=r"a\.toml is not valid TOML: .*line 1"):
+        catalog.title(tmp_path / "a.toml")

@@ -9,7 +9,8 @@ import torch
 from ctrbench.bench import energy, execute as module
 from ctrbench.bench.energy import Counter, measured, processors
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import Cost, RunFolder
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import Cost
 from tests.bench.test_execute import planned
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)

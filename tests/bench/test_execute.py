@@ -8,19 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+import torch
 from filelock import FileLock
+from safetensors.torch import save_file
 
 from ctrbench import registry
 from ctrbench.bench import execute as module, records
 from ctrbench.bench.build import check
 from ctrbench.bench.estimate import Estimate, estimate
 from ctrbench.bench.execute import execute
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.plan import PlannedRun
-from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.records import Target
 from ctrbench.bench.spec import RunSpec
 from ctrbench.data.store import rows_hash
-from ctrbench.errors import CtrbenchError
+from ctrbench.errors import CtrbenchError, OutputError
 from ctrbench.evaluation.metrics import auc
+from ctrbench.training.checkpoint import load_tensors, save_tensors
 from ctrbench.training.config import TrainConfig
 from tests.toys import DOMAINS, TINY
 
@@ -118,7 +122,8 @@ def test_a_failure_becomes_a_record_and_is_tried_again(toy, tmp_path, monkeypatc
         patch.setattr(module, "fit", lambda *args, **options: 1 / 0)
         record = execute(planned(toy), toy, tmp_path)
     assert record.status == "failed"
-    assert record.error == "ZeroDivisionError: division by zero"
+    assert record.error.startswith("the model plugin 'mmoe' of ctrbench ")
+    assert "failed (ZeroDivisionError: division by zero)" in record.error
     assert records.load(tmp_path, "toy", record.spec) == record
     assert execute(planned(toy), toy, tmp_path).status == "done"
 
@@ -207,6 +212,48 @@ def test_ctrl_c_leaves_a_state_that_the_same_call_goes_on_from(toy, tmp_path):
     resumed = execute(planned(toy), toy, tmp_path / "cut")
     assert resumed.metrics == whole.metrics
     assert resumed.cost.steps == whole.cost.steps
+
+
+@pytest.fixture
+def interrupted(toy, tmp_path):
+    """A run that was stopped in its second epoch, and its folder."""
+
+    def watch(progress):
+        if progress.stage == "train" and progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = planned(toy, "deepfm")
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, toy, tmp_path, watch)
+    return run, RunFolder.of(tmp_path, "toy", run.spec)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def forget_state(file):
+    save_file({"model/a": torch.zeros(1)}, file, metadata={"state": "{}"})
+
+
+@pytest.mark.parametrize("damage", [cut, forget_state, lambda file: file.write_bytes(b"")])
+def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(toy, tmp_path, interrupted, damage, caplog):
+    run, folder = interrupted
+    damage(folder.checkpoint)
+    assert execute(run, toy, tmp_path).metrics == execute(run, toy, tmp_path / "whole").metrics
+    assert (folder.path / "checkpoint.safetensors.bad-1").exists()
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.startswith(f"{folder.checkpoint} is damaged (")
+    assert said.endswith("it is kept as checkpoint.safetensors.bad-1, and the training begins anew")
+
+
+def test_the_checkpoint_of_another_configuration_is_left_as_it_is(toy, tmp_path, interrupted):
+    run, folder = interrupted
+    tensors, state = load_tensors(folder.checkpoint)
+    save_tensors(folder.checkpoint, tensors, {**state, "config": {}})
+    with pytest.raises(OutputError, match="is of another configuration"):
+        execute(run, toy, tmp_path)
+    assert folder.checkpoint.exists()
 
 
 def test_a_second_process_waits_for_the_first_and_takes_its_record(toy, tmp_path, trainings):

@@ -7,9 +7,9 @@ from ctrbench import registry
 from ctrbench.bench import extras, records
 from ctrbench.bench.build import build
 from ctrbench.bench.execute import execute
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.needs import Representations, lacking
 from ctrbench.bench.plan import PlannedRun
-from ctrbench.bench.records import RunFolder
 from ctrbench.errors import OutputError
 from ctrbench.features.view import view
 from ctrbench.training.checkpoint import load_tensors, load_trained

@@ -15,15 +15,19 @@ from ctrbench.bench import execute as module, grow, records
 from ctrbench.bench.build import check
 from ctrbench.bench.estimate import estimate
 from ctrbench.bench.execute import execute
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.plan import plan
-from ctrbench.bench.records import DatasetFacts, RunFolder, Target
+from ctrbench.bench.records import DatasetFacts, Target
+from ctrbench.bench.results import stored_runs
 from ctrbench.bench.run import run_table
 from ctrbench.bench.spec import TableSpec
 from ctrbench.bench.stored import look
+from ctrbench.bench.verify import Verifier
+from ctrbench.data.fingerprint import file_hash
 from ctrbench.errors import ConfigError
 from ctrbench.evaluation.score import score
 from ctrbench.features.view import view
-from ctrbench.testing.checks import own_names
+from ctrbench.models.parts import own_names
 from ctrbench.training.checkpoint import load_tensors, save_tensors
 from ctrbench.training.fit import fit
 from tests.bench.test_execute import planned
@@ -170,7 +174,8 @@ def test_with_a_failed_base_a_run_fails_with_its_error(toy, tmp_path, monkeypatc
         patch.setattr(module, "fit", lambda *args, **options: 1 / 0)
         execute(base_run(toy, "mmoe"), toy, tmp_path)
     record = execute(grown_run(toy, "mmoe"), toy, tmp_path)
-    assert record.error.endswith("failed: ZeroDivisionError: division by zero")
+    assert "failed: the model plugin 'mmoe' of ctrbench" in record.error
+    assert "ZeroDivisionError: division by zero" in record.error
 
 
 @pytest.mark.parametrize("file", ["model", "features", "record"])
@@ -329,3 +334,51 @@ def test_a_table_trains_the_base_first_and_the_others_go_on_when_one_fails(toy, 
     monkeypatch.setattr(module, "fit", once)
     assert [record.status for record in run_table(made, toy, tmp_path)] == ["failed", "failed", "done", "done"]
     assert [record.status for record in run_table(made, toy, tmp_path)] == ["done"] * 4
+
+
+def test_a_base_that_another_command_trains_anew_meanwhile_is_no_fault_of_the_model(toy, results, monkeypatch):
+    """What was trained on top of the old one is not kept, and the next call begins on the new one."""
+    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
+
+    def meanwhile(model, *arguments, **options):
+        found = fit(model, *arguments, **options)
+        train_anew(results, base, older_than=folder(results, base).record)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "fit", meanwhile)
+        record = execute(run, toy, results)
+    assert record.status == "failed"
+    assert "was trained anew by another command while a domain was added to it" in record.error
+    assert "PerDomain" not in record.error
+    assert not folder(results, run).model.exists()
+    again = execute(run, toy, results)
+    assert again.status == "done", again.error
+    assert again.cost.epochs_run == 2
+    assert again.growth.base_file == file_hash(folder(results, base).model)
+    assert not folder(results, run).begun_on.exists()
+
+
+def test_a_base_that_is_removed_meanwhile_is_told(toy, results, monkeypatch):
+    run, base = grown_run(toy, "mmoe", train={"epochs": 1}), base_run(toy, "mmoe", train={"epochs": 1})
+    execute(base, toy, results)
+
+    def meanwhile(model, *arguments, **options):
+        shutil.rmtree(folder(results, base).path)
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(module, "fit", meanwhile)
+    assert "was removed by another command" in execute(run, toy, results).error
+
+
+def test_verify_finds_another_base_whatever_the_times_of_the_files(toy, results):
+    run, base = grown_run(toy, "mmoe"), base_run(toy, "mmoe")
+    execute(run, toy, results)
+
+    def faults():
+        verifier = Verifier()
+        return [f.text for one in stored_runs(results) for f in verifier.run(one) if f.level == "fault"]
+
+    assert faults() == []
+    train_anew(results, base, older_than=folder(results, run).record)
+    assert faults() == [f"was made on top of {folder(results, base).path}, which was trained anew since"]

@@ -7,9 +7,10 @@ import torch
 
 from ctrbench.bench import latency
 from ctrbench.bench.execute import execute
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.needs import read_latency
 from ctrbench.bench.plan import PlannedRun
-from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.records import Target
 from ctrbench.errors import OutputError
 from ctrbench.features.view import view
 from tests.bench.test_execute import OWN, planned

@@ -4,7 +4,8 @@ import os
 import pytest
 
 from ctrbench.bench import records
-from ctrbench.bench.records import Metrics, RunFolder, Target
+from ctrbench.bench.folders import RunFolder, slug
+from ctrbench.bench.records import Metrics, Target
 from ctrbench.errors import OutputError
 from tests.fakes import failed_record, make_plan, make_record, register_models
 
@@ -106,4 +107,4 @@ def test_an_auc_of_one_class_is_unknown_and_survives_json():
 
 @pytest.mark.parametrize(("name", "folder"), [("demo", "demo"), ("../up", "up"), ("a b/c", "a-b-c"), ("..", "unnamed")])
 def test_a_name_is_always_a_single_folder(name, folder):
-    assert records.slug(name) == folder
+    assert slug(name) == folder

@@ -1,22 +1,17 @@
 """What is in a results folder, and what `ctrbench results` may remove from it."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ctrbench.bench import records, results as module
-from ctrbench.bench.records import RunFolder
-from ctrbench.bench.results import choose, half_removed, remove, stored_runs
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.results import choose, half_removed, odd_settings, remove, stored_runs
 from ctrbench.errors import ConfigError, OutputError
 from tests.bench.test_turns import another_at
-from tests.fakes import failed_record, make_plan, make_record, register_models
-
-
-@pytest.fixture
-def plan(monkeypatch):
-    register_models(monkeypatch)
-    return make_plan()
+from tests.fakes import failed_record, make_record
 
 
 @pytest.fixture
@@ -32,6 +27,21 @@ def runs(plan, tmp_path):
     found = stored_runs(tmp_path)
     assert len(found) == 5
     return {run.status: run for run in found}
+
+
+def test_settings_that_two_runs_do_not_share_are_odd_in_both(plan, tmp_path):
+    """And of many, those that most of them have otherwise."""
+    specs = [plan.runs[0].spec.model_copy(update={"config": {"dim": dim, "rest": {"a": 1}}}) for dim in (8, 16)]
+    specs.append(specs[0].model_copy(update={"seed": 1}))
+
+    def odd():
+        return [*odd_settings(stored_runs(tmp_path)).values()]
+
+    for spec in specs[:2]:
+        records.save(tmp_path, make_record(replace(plan.runs[0], spec=spec), {}))
+    assert sorted(odd(), key=str) == [{"config.dim": 16}, {"config.dim": 8}]
+    records.save(tmp_path, make_record(replace(plan.runs[0], spec=specs[2]), {}))
+    assert sorted(odd(), key=str) == [{"config.dim": 16}, {}, {}]
 
 
 def test_each_run_has_a_status(runs):

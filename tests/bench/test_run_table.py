@@ -1,36 +1,19 @@
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ctrbench.bench import records
-from ctrbench.bench.records import RunFolder
-from ctrbench.bench.run import lacking, run_table, stored
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.run import lacking, run_plans, run_table, stored
 from ctrbench.errors import BackboneError, OutputError
-from tests.fakes import FakeData, failed_record, make_plan, make_record, register_models
+from tests.fakes import FakeData, make_plan, make_record, register_models
 
 
 @pytest.fixture
-def plan(monkeypatch):
-    register_models(monkeypatch)
-    return make_plan()
-
-
-@pytest.fixture
-def executed(monkeypatch):
-    """The ids of runs that were executed; a run of `multi` fails."""
-    ids = []
-
-    def execute(planned, data, results, watch):
-        ids.append(planned.spec.id)
-        make = failed_record if planned.spec.model == "multi" else lambda run: make_record(run, {})
-        record = make(planned)
-        records.save(results, record)
-        return record
-
-    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    return ids
+def failing():
+    return ("multi",)
 
 
 def test_after_a_failed_run_the_others_go_on(plan, executed, tmp_path):
@@ -140,7 +123,8 @@ def test_a_run_that_lacks_what_a_table_needs_beside_scores_is_executed_again(exe
 
 
 def test_a_variant_that_does_not_fit_the_data_is_named_as_the_table_names_it(monkeypatch):
-    from ctrbench.bench import build, run
+    from ctrbench.bench import build
+    from ctrbench.bench.checks import Checks
     from ctrbench.bench.plan import PlannedRun
     from ctrbench.bench.spec import RunSpec
     from ctrbench.errors import ConfigError
@@ -151,6 +135,38 @@ def test_a_variant_that_does_not_fit_the_data_is_named_as_the_table_names_it(mon
     monkeypatch.setattr(build, "check", unfit)
     spec = RunSpec(model="text", model_version="1", config={}, train={}, domains=("a",), seed=0, dataset="d")
     with pytest.raises(ConfigError, match=r"^row 'names': there is no brand \(--models"):
-        run.check([(PlannedRun(spec, (), "names"), None)])
+        Checks()([(PlannedRun(spec, (), "names"), None)])
     with pytest.raises(ConfigError, match=r"^there is no brand$"):
-        run.check([(PlannedRun(spec, (), "text"), None)])
+        Checks()([(PlannedRun(spec, (), "text"), None)])
+
+
+def test_what_tables_share_is_looked_at_once_and_found_wrong_in_each(plan, monkeypatch):
+    from ctrbench.bench.checks import Checks
+    from ctrbench.errors import ConfigError
+
+    looked_at = []
+
+    def unfit(spec, data):
+        looked_at.append(spec.model)
+        if spec.model == "multi":
+            raise ConfigError("does not fit")
+
+    monkeypatch.setattr("ctrbench.bench.build.check", unfit)
+    check, runs = Checks(), [(run, FakeData()) for run in plan.runs]
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="does not fit"):
+            check(runs)
+    assert looked_at == ["single", "multi"]
+
+
+def test_what_is_before_the_command_is_told_first(plan, executed, tmp_path):
+    records.save(tmp_path, make_record(plan.runs[1], {}))
+    told = []
+    spec = plan.table.model_copy()
+    spec._file = Path("other.toml")
+    work = [(plan, FakeData()), (replace(plan, runs=plan.runs[:2], table=spec), FakeData())]
+    run_plans(work, tmp_path, on_run=lambda event: told.append(event.state), on_plan=told.append)
+    outlook = told[0]
+    assert outlook.tables == {plan.table.name: 5, "other": 2}
+    assert [run.spec.id for run in outlook.runs] == [run.spec.id for run in plan.runs]
+    assert outlook.todo == [True, False, True, True, True]

@@ -7,12 +7,13 @@ import shutil
 import polars as pl
 import pytest
 
-from ctrbench.bench import execute as module, records, stored
+from ctrbench.bench import execute as module, records, scoring, stored
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import DatasetFacts, RunFolder, Unusable
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import DatasetFacts, Unusable
 from ctrbench.bench.run import run_table, stored as stored_records
 from tests.bench.test_execute import OWN, planned
-from tests.fakes import FakeData, make_plan, make_record, register_models
+from tests.fakes import FakeData, make_record
 
 WRONG = {
     "cut": (lambda text: text[: len(text) // 2], "cannot be read"),
@@ -25,12 +26,6 @@ WRONG = {
     "edited": (lambda text: text.replace('"seed": 0', '"seed": 1'), "its settings are those of run"),
     "other id": (lambda text: text.replace('"id": "', '"id": "0', 1), "its settings are those of run"),
 }
-
-
-@pytest.fixture
-def plan(monkeypatch):
-    register_models(monkeypatch)
-    return make_plan()
 
 
 @pytest.fixture
@@ -166,9 +161,9 @@ def test_spoilt_predictions_stay_until_others_take_their_place(run, toy, tmp_pat
     """Without them, the record would be believed: a process may be killed while it scores."""
     wanted, folder, _ = run
     cut(folder.predictions)
-    monkeypatch.setattr(module, "score", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(scoring, "score", lambda *args, **options: 1 / 0)
     for _ in range(2):
-        assert execute(wanted, toy, tmp_path).error.startswith("ZeroDivisionError")
+        assert "ZeroDivisionError" in execute(wanted, toy, tmp_path).error
         assert stored.look(tmp_path, DatasetFacts.of(toy), wanted.spec).status == "failed"
     assert not list(folder.path.glob("*.bad-*"))
 

@@ -11,33 +11,15 @@ import pytest
 from filelock import FileLock
 
 from ctrbench.bench import records, turns
-from ctrbench.bench.records import RunFolder
+from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.run import run_table
 from ctrbench.training.processes import Team
-from tests.fakes import FakeData, failed_record, make_plan, make_record, register_models
+from tests.fakes import FakeData, failed_record, make_record
 
 
-@pytest.fixture
-def plan(monkeypatch):
-    register_models(monkeypatch)
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
     monkeypatch.setattr(turns, "PAUSE", 0.01)
-    return make_plan()
-
-
-@pytest.fixture
-def executed(monkeypatch):
-    """The ids of runs that were executed here."""
-    ids = []
-
-    def execute(planned, data, results, watch):
-        ids.append(planned.spec.id)
-        record = make_record(planned, {})
-        records.save(results, record)
-        return record
-
-    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    return ids
 
 
 def folder_of(results, run) -> RunFolder:
@@ -123,8 +105,7 @@ def test_what_was_done_while_others_were_run_is_not_done_again(plan, executed, t
     assert plan.runs[4].spec.id not in executed
 
 
-def test_a_run_waits_for_the_one_that_it_builds_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(turns, "PAUSE", 0.01)
+def test_a_run_waits_for_the_one_that_it_builds_on(tmp_path):
     folders = {number: RunFolder(tmp_path / name) for number, name in enumerate("abc")}
     order = []
     with another_at(folders[0]) as let_go:
@@ -168,13 +149,35 @@ def test_a_turn_within_a_turn_is_no_deadlock(tmp_path):
 
 def test_what_a_killed_process_left_is_cleared_away_where_nobody_is_at_it(tmp_path):
     folder = RunFolder(tmp_path)
-    left = [tmp_path / ".record.json.abcd_123.json", folder.checkpoint]
+    left = [tmp_path / ".record.json.abcd_123.json", folder.checkpoint, folder.begun_on, tmp_path / ".seen-abcd"]
     kept = [folder.record, folder.model, tmp_path / ".seen-0123"]
     for path in (*left, *kept):
         path.touch()
+    os.utime(left[-1], (0, 0))  # nobody waits for it any more
     with another_at(folder):
         turns.tidy(folder)
         assert all(path.exists() for path in left)
     turns.tidy(folder)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
+
+
+def test_a_folder_that_is_removed_at_this_moment_is_waited_for(tmp_path, monkeypatch):
+    """Between a look at the folder and its lock, `results rm` takes both away: the lock then guards nothing."""
+    folder = RunFolder(tmp_path / "run")
+    lock = turns.lock_of(folder)
+    acquire, removals = lock.acquire, [1]
+
+    def slow(*args, **options):
+        found = acquire(*args, **options)
+        if removals and removals.pop():
+            folder.path.rename(tmp_path / "gone")
+        return found
+
+    monkeypatch.setattr(lock, "acquire", slow)
+    with turns.turn(folder, Team()) as mine:
+        assert not mine
+    assert not lock.is_locked
+    with turns.turn(folder, Team()) as mine:
+        assert mine
+        assert folder.lock.exists()

@@ -1,13 +1,15 @@
 """Each kind of damage in a results folder is found, and nothing else."""
 
 import json
+import os
 import shutil
 
 import polars as pl
 import pytest
 
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import RunFolder, Target
+from ctrbench.bench.folders import RunFolder
+from ctrbench.bench.records import Target
 from ctrbench.bench.results import stored_runs
 from ctrbench.bench.verify import Verifier
 from ctrbench.data.store import PreparedDataset
@@ -72,6 +74,24 @@ def test_a_latency_file_that_cannot_be_read_is_found(folder, tmp_path):
     ((level, name, text),) = found(tmp_path)
     assert (level, name) == ("fault", "latency.json")
     assert text.startswith("cannot be read (")
+
+
+def test_a_row_id_of_another_row_is_found(folder, tmp_path):
+    """No metric tells."""
+    other = pl.when(pl.int_range(pl.len()) == 5).then(pl.col("row_id") + 10**6).otherwise("row_id")
+    change_predictions(folder, lambda rows: rows.with_columns(other.alias("row_id")))
+    ((level, name, text),) = found(tmp_path)
+    assert (level, name) == ("fault", "predictions.parquet")
+    assert "its row_ids (" in text
+    assert "are not those of" in text
+
+
+@pytest.mark.parametrize("column", ["label", "logit", "row_id", "true_probability"])
+def test_text_where_numbers_belong_is_a_sentence(folder, tmp_path, column):
+    change_predictions(folder, lambda rows: rows.with_columns(pl.col(column).cast(pl.String)))
+    assert found(tmp_path) == [
+        ("fault", "predictions.parquet", f"has String values in its column {column!r}, and no numbers")
+    ]
 
 
 def test_one_missing_row_is_found(folder, tmp_path):
@@ -147,17 +167,31 @@ def test_a_dataset_that_is_gone_or_another_is_only_noted(folder, tmp_path, toy, 
     assert [level for level, *_ in found(tmp_path)] == ["note"]
 
 
+def test_a_fault_is_told_with_what_to_type(folder, tmp_path):
+    folder.model.write_bytes(b"")
+    ((finding),) = [found for run in stored_runs(tmp_path) for found in Verifier().run(run)]
+    assert finding.remedy == (
+        f"`ctrbench results rm {folder.path.name} --results {tmp_path}`, then `ctrbench run` its table again"
+    )
+
+
 def test_leftovers_are_noted_and_removed_if_asked(folder, tmp_path):
     half = folder.path / ".record.json.0a1b2c3d.json"
     gone = folder.path.with_name(f".{'1' * 16}.removed")
-    for path in (half, folder.checkpoint):
+    marks = [folder.path / ".seen-12", tmp_path / ".seen-34"]
+    for path in (half, folder.checkpoint, *marks):
         path.touch()
+    for path in marks:
+        os.utime(path, (0, 0))
     gone.mkdir()
     aside = folder.path / "record.json.bad-1"
     aside.touch()
     notes = found(tmp_path)
     assert {level for level, *_ in notes} == {"note"}
-    assert {name for _, name, _ in notes} == {half.name, folder.checkpoint.name, gone.name, aside.name}
+    assert {name for _, name, _ in notes} == {
+        *(half.name, folder.checkpoint.name, gone.name, aside.name),
+        *(mark.name for mark in marks),
+    }
     assert found(tmp_path, clean=True)
     assert found(tmp_path) == [("note", aside.name, "was set aside; nothing reads it")]
     assert folder.record.exists()

@@ -90,6 +90,16 @@ def test_both_sizes_and_their_difference_are_told(data, tmp_path):
     assert f"uni_ctr has {wanted:,} ({(mmoe - wanted) / wanted:+.2%})" in told
 
 
+def test_of_models_per_domain_it_is_told_that_one_on_all_domains_is_counted(data, tmp_path):
+    single = TABLE.replace('"uni_ctr", "mmoe_wide"', '"uni_ctr", "deepfm", "mmoe_wide"')
+    single = single.replace('model = "mmoe"\nlike = "uni_ctr"', 'model = "mmoe"\nlike = "deepfm"')
+    facts = {row.name: row.note for row in plan(spec(tmp_path, single), data).models}
+    assert facts["mmoe_wide"].endswith(
+        "The parameters of deepfm are those of one model on all domains; here, each domain has its own."
+    )
+    assert "each domain" not in facts["star_wide"]
+
+
 def test_a_size_that_no_width_reaches_is_one_sentence(data, tmp_path):
     vast = TABLE.replace("embedding_dim = 4, expert", "embedding_dim = 4096, expert")
     with pytest.raises(

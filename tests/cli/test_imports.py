@@ -6,7 +6,17 @@ import time
 import pytest
 
 HEAVY = ("torch", "transformers", "polars")
-LIGHT = ["--help", "--version", "list", "list models", "list datasets", "list backbones", "list tables"]
+LIGHT = [
+    "--help",
+    "--version",
+    "list",
+    "list models",
+    "new plugin --help",
+    "list datasets",
+    "list backbones",
+    "list tables",
+    "doctor --help",
+]
 PROGRAM = f"""
 import sys
 from ctrbench.cli import main

@@ -8,7 +8,7 @@ import pytest
 from ctrbench.bench import records
 from ctrbench.bench.estimate import Estimate
 from ctrbench.cli import main
-from ctrbench.errors import BackboneError, DataError
+from ctrbench.errors import BackboneError, ConfigError, DataError
 from tests.fakes import FakeData, make_record, register_models
 
 MAIN = """
@@ -138,6 +138,32 @@ def test_an_option_that_fits_no_table_is_a_sentence(tables, executed, words, sai
     assert executed == []
 
 
+def test_a_setting_that_no_model_has_is_found_before_any_data_is_opened(tables, executed, capsys):
+    assert main(["run", *ALL, "--set", "language.config.dimm=3"]) == 2
+    assert "unknown key 'dimm' in --set language.config. Did you mean 'dim'?" in capsys.readouterr().err
+    assert main(["run", "main.toml", "--set", "mult.config.dim=3"]) == 2
+    assert "--set mult: this table does not run the model 'mult'. Did you mean 'multi'?" in capsys.readouterr().err
+    assert main(["run", "main.toml", "--set", "multi.train.epochs=many"]) == 2
+    assert tables == []
+    assert executed == []
+
+
+def test_before_the_first_run_it_is_said_what_is_to_be_done(tables, capsys):
+    main(["run", "main.toml", "--models", "single"])
+    capsys.readouterr()
+    assert main(["run", *ALL]) == 0
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "3 tables, 5 runs (each once, though tables ask 2 more times): 2 stored, 3 to do"
+    assert second.startswith("[3/5] multi on fashion")
+
+
+def test_what_tables_share_is_checked_once(tables, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: looked_at.append(spec.id))
+    assert main(["run", *ALL]) == 0
+    assert len(looked_at) == len(set(looked_at)) == 4  # single stands for its other domain
+
+
 def test_a_target_is_for_the_tables_that_have_one(tables, executed, capsys):
     assert main(["run", "main.toml", "unseen.toml", "--target", "musical_instruments"]) == 0
     assert "Musical Instruments" in capsys.readouterr().out.partition("Unseen")[2]
@@ -198,6 +224,27 @@ def test_check_prints_each_run_once_with_the_tables_that_use_it(tables, executed
     assert executed == []
 
 
+def test_check_prints_tables_one_by_one(tables, capsys):
+    assert main(["check", *ALL]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    titles = ["main: 4 runs", "unseen: 2 runs, all of them above", "other: 1 run"]
+    assert [line for line in lines if line in titles] == titles
+
+
+def test_check_names_the_row_that_does_not_fit_and_goes_on(tables, capsys, monkeypatch):
+    def estimate(run, data):
+        if run.spec.config["dim"] == 16:
+            raise ConfigError("there is no brand")
+        return Estimate(10, 10, 100, 1e15, 2**20, 60.0, 0)
+
+    monkeypatch.setattr("ctrbench.bench.estimate.estimate", estimate)
+    assert main(["check", *ALL]) == 2
+    out, err = capsys.readouterr()
+    assert "ctrbench: other: row 'other': there is no brand (--models runs other rows without it)" in err
+    assert "main: 4 runs" in out
+    assert "To do: 4 of 4 runs" in out
+
+
 def test_check_counts_gpu_hours_on_the_gpu_that_is_named_or_that_of_the_profile(tables, capsys):
     assert main(["check", "main.toml", "--gpu", "T4"]) == 0
     assert "GPU-hours on T4," in capsys.readouterr().out
@@ -214,7 +261,7 @@ def test_all_is_every_registered_table(tables, capsys, monkeypatch):
 
     found = catalog.Catalog({name: [(None, Path(f"{name}.toml"))] for name in ("main", "unseen")}, ["a broken plugin"])
     monkeypatch.setattr(catalog, "survey", lambda: found)
-    assert main(["run", "all", "main"]) == 2
+    assert main(["run", "all"]) == 2
     out, err = capsys.readouterr()
     assert out.count("Main") == 1
     assert "Unseen" in out

@@ -55,3 +55,10 @@ def test_a_table_that_is_no_toml_is_one_line(monkeypatch, tmp_path, capsys):
 
 def test_all_kinds_stand_under_their_names(capsys):
     assert [line for line in lines(capsys) if not line.startswith(" ")] == [*GROUPS]
+
+
+def test_metadata_that_cannot_be_read_are_one_line(plugins, monkeypatch, capsys):
+    monkeypatch.setattr("ctrbench.installed.faults", lambda: ["the plugins of acme cannot be listed"])
+    found = lines(capsys, "models")
+    assert found[-1] == "the plugins of acme cannot be listed"
+    assert len(found) == 4

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from ctrbench.bench.run import RunEvent
+from ctrbench.bench.run import Outlook, RunEvent
 from ctrbench.cli.live import Lines, Panel, watching
 from ctrbench.cli.telling import State, clock, describe, eta
 from ctrbench.training.watch import Progress
@@ -71,6 +71,22 @@ def test_without_a_terminal_there_is_a_line_when_a_run_starts_and_ends(events):
         "[3/5] single on gift_cards, seed 0: failed: no luck",
         "[4/5] multi on fashion+musical_instruments+gift_cards, seed 0: starts",
     ]
+
+
+def test_the_time_for_all_runs_is_that_of_others_of_their_models(events):
+    runs = [event.planned for event in events if event.state != "started"] + [events[-1].planned]
+    records = [events[0].record, None, None, None]
+    stream = io.StringIO()
+    view = Lines(stream)
+    view.on_plan(Outlook({"t": 4}, runs, records, [False, True, True, True]))
+    for event in events[:3]:
+        view.on_run(event)
+    assert view.state.eta() == "at least 0:10"  # `single` took ten seconds, and nobody knows of `multi`
+    for event in events[3:]:
+        view.on_run(event)
+    assert view.state.eta() == ""
+    assert stream.getvalue().splitlines()[0] == "4 runs: 1 stored, 3 to do"
+    assert stream.getvalue().splitlines()[2].endswith("; 3 left, all done in at least 0:10")
 
 
 def test_without_a_terminal_progress_is_told_only_now_and_then(events):

@@ -51,7 +51,9 @@ def test_every_verb_has_help(verb, capsys):
         ("run table3 --models deepfn", "unknown model 'deepfn'. Did you mean 'deepfm' or"),
         ("run table3 --profile papr", "--profile: unknown value 'papr'. Did you mean 'paper'?"),
         ("run table3 --format xml", "--format: unknown value 'xml'."),
-        ("run table3 --limit x", "--limit: invalid int value: 'x'"),
+        ("run table3 --limit x", "--limit: 'x' is no number from 1"),
+        ("run table3 --limit 0", "--limit: '0' is no number from 1"),
+        ("run table3 all", "`all` stands for every table; leave it out to have table3 alone"),
         ("run table3 --seeds a,b", "--seeds: 'a,b' is neither seeds (0,1,2) nor how many (3)"),
         ("run table3 --set deepfm.x=1", "write MODEL.config.KEY=VALUE"),
         ("run table3 --profile small", "profile 'small' of table3 names no dataset; give --dataset"),
@@ -132,3 +134,14 @@ def test_a_closed_pipe_is_no_failure_of_a_run(words):
     assert process.wait(timeout=120) in (0, 141)
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_a_warning_is_told_without_the_name_of_a_module():
+    program = (
+        "import logging, sys; from ctrbench.cli import main; main(sys.argv[1:]); "
+        "logging.getLogger('ctrbench.training.states').warning('hidden states'); "
+        "logging.getLogger('other.part').warning('odd')"
+    )
+    for words, said in (([], "ctrbench: hidden states"), (["--debug"], "ctrbench.training.states: hidden states")):
+        done = subprocess.run([sys.executable, "-c", program, "list", *words], capture_output=True, text=True)
+        assert done.stderr.splitlines()[-2:] == [said, "other.part: odd"]

@@ -57,7 +57,7 @@ def test_without_a_name_it_shows_every_table_of_which_there_is_a_record(tmp_path
     assert main(["run", "deepfm_table"]) == 0
     assert main(["report", "--out", "site", "-q"]) == 0
     assert tables(tmp_path) == {"deepfm_table"}
-    assert "mmoe_table: no record of it is there" in (tmp_path / "site/index.html").read_text("utf-8")
+    assert "mmoe_table: no run is stored that has its settings" in (tmp_path / "site/index.html").read_text("utf-8")
 
 
 def test_where_there_is_no_record_it_says_so_and_writes_nothing(tmp_path, capsys, two_tables):
@@ -114,3 +114,27 @@ def test_the_command_on_a_runs_page_makes_that_run(tmp_path):
         assert page.stem in planned(command), command
         assert "--dataset 'my data'" in command
         assert "-o split=random -o 'n=[1, 2]'" in command
+
+
+def test_runs_of_other_settings_are_listed_and_no_part_of_a_table(tmp_path, capsys):
+    other = ["--limit", "50", "--set", "mmoe.train.epochs=2"]
+    assert main(["run", "table3", "--models", "mmoe", *other]) == 0
+    (folder,) = tmp_path.glob("results/*/*/*")
+    capsys.readouterr()
+    assert main(["report", *THREE, "--out", "site"]) == 0
+    assert "of 5 runs 5 missing; 1 stored that no table here has" in capsys.readouterr().err
+    page = unescape((tmp_path / f"site/runs/{folder.name}.html").read_text("utf-8"))
+    assert "Part of no table here" in page
+    assert "--limit 50 --set mmoe.train.epochs=2" in page
+    table = unescape((tmp_path / "site/tables/table3.html").read_text("utf-8"))
+    assert f'href="../runs/{folder.name}.html"' in table.partition("Not part of this table")[2]
+    index = (tmp_path / "site/index.html").read_text("utf-8")
+    assert f'href="runs/{folder.name}.html"' in index.partition("Other runs")[2]
+
+
+def test_a_site_of_other_runs_alone_is_written(tmp_path, two_tables):
+    assert main(["run", "deepfm_table", "--limit", "50"]) == 0
+    assert main(["report", "--out", "site", "-q"]) == 0
+    assert tables(tmp_path) == set()
+    assert len(list((tmp_path / "site/runs").glob("*.html"))) == 2
+    assert "deepfm_table: no run is stored that has its settings" in (tmp_path / "site/index.html").read_text("utf-8")

@@ -2,15 +2,17 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from ctrbench.bench import records
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import RunFolder
+from ctrbench.bench.folders import RunFolder
 from ctrbench.cli import main
 from tests.bench.test_execute import planned
 from tests.bench.test_turns import another_at
@@ -36,22 +38,25 @@ def left(tmp_path):
 def test_ls_has_one_line_per_run(plan, capsys):
     assert main(["results", "ls"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == [
-        "run",
-        "model",
-        "domains",
-        "seed",
-        "dataset",
-        "status",
-        "AUC",
-        "ended",
-        "(UTC)",
-        "size",
-        "ctrbench",
-    ]
+    titles = ["run", "model", "domains", "seed", "dataset", "status", "mean test AUC", "ended (UTC)", "size"]
+    assert re.split("  +", head) == [*titles, "ctrbench", "other settings than most"]
     assert {line.split()[0] for line in lines} == {run.spec.id for run in plan.runs[:3]}
     assert sum("failed" in line for line in lines) == 1
     assert sum("0.6000" in line for line in lines) == 2
+
+
+def test_ls_tells_runs_of_one_model_apart(plan, capsys, tmp_path):
+    spec = plan.runs[1].spec
+    short = spec.model_copy(update={"limit": 200, "train": {**spec.train, "epochs": 1}})
+    records.save(tmp_path / "results", make_record(replace(plan.runs[1], spec=short), {}))
+    assert main(["results", "ls"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines[short.id].endswith("  limit=200, train.epochs=1")
+    assert lines[spec.id].endswith("  -")  # of ctrbench's version, which these records do not tell
+    assert main(["results", "ls", "--json"]) == 0
+    told = {run["id"]: run for run in json.loads(capsys.readouterr().out)}
+    assert told[short.id]["odd"] == {"limit": 200, "train.epochs": 1}
+    assert told[spec.id]["train"]["epochs"] == spec.train["epochs"]
 
 
 def test_ls_filters(plan, capsys):
@@ -135,10 +140,11 @@ def test_verify_says_what_is_wrong_by_its_exit_code(toy, tmp_path, monkeypatch, 
     assert "note: " in capsys.readouterr().out
     folder.predictions.unlink()
     assert main(["results", "verify", "-q"]) == 1
-    assert (
-        capsys.readouterr().out
-        == f"fault: {folder.predictions.relative_to(tmp_path)} is missing\n1 run, 1 fault, 1 note.\n"
-    )
+    remedy = f"`ctrbench results rm {folder.path.name}`, then `ctrbench run` its table again"
+    assert capsys.readouterr().out.splitlines() == [
+        f"fault: {folder.predictions.relative_to(tmp_path)} is missing; {remedy}",
+        "1 run, 1 fault, 1 note.",
+    ]
     assert main(["results", "verify", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["runs"], told["faults"]) == (1, 1)

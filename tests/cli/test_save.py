@@ -28,8 +28,10 @@ def trained(monkeypatch, tmp_path):
 
 
 def test_run_prints_the_table_and_saves_it_in_every_form_asked_for(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
     assert main(["run", *THREE, "--save", "out/t.md", "--save", "out/t.json", "--save", "f.svg", "--format", "md"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-3:] == ["wrote out/t.md", "wrote out/t.json", "wrote f.svg"]
     assert (tmp_path / "out/t.md").read_text() == out
     assert json.loads((tmp_path / "out/t.json").read_text())["table"] == "table3"
     assert (tmp_path / "f.svg").read_text().startswith("<svg")
@@ -48,7 +50,8 @@ def test_show_and_zero_shot_save_too(verb, tmp_path):
     [
         (["--save", "t.doc"], "unknown suffix '.doc'"),
         (["--save", "t"], "a suffix is missing"),
-        (["--save", "file/t.md"], "cannot write file"),
+        (["--save", "file/t.md"], "--save file/t.md: file is a file, and no folder"),
+        (["--save", "ouy/t.md"], "--save ouy/t.md: there is no folder ouy; make it (mkdir -p), or name one"),
         (["--save", "t.svg", "--figure", "lerning"], "Did you mean 'learning'?"),
         (["--figure", "learning"], "--figure learning needs a file"),
     ],
@@ -61,6 +64,7 @@ def test_a_mistake_in_save_is_one_sentence_before_anything_is_trained(options, t
     assert len(err.splitlines()) == 1
     assert not out
     assert not trained
+    assert not (tmp_path / "ouy").exists()
 
 
 def test_a_figure_of_no_run_is_exit_code_2_after_the_table(capsys):
@@ -72,6 +76,7 @@ def test_a_figure_of_no_run_is_exit_code_2_after_the_table(capsys):
 
 def test_several_tables_are_saved_by_name(trained, tmp_path, capsys):
     names = ["table3", "fig3", "--models", "deepfm"]
+    (tmp_path / "out").mkdir()
     assert main(["run", *names, "--save", "out/{table}.csv"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["fig3.csv", "table3.csv"]
     capsys.readouterr()

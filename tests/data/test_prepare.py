@@ -20,6 +20,7 @@ from ctrbench.data.steps import MIDDLE
 from ctrbench.data.store import PreparedDataset, rows_hash
 from ctrbench.errors import ConfigError, DataError, OutputError, PluginError
 from ctrbench.files import unwritable
+from tests.fakes import entry, register
 
 from .conftest import FrameSource, Prepare, Row, all_rows
 
@@ -351,3 +352,18 @@ def test_strict_stops_at_the_first_bad_row_only() -> None:
 def test_a_domain_cannot_have_the_name_of_a_head(prepared: Prepare, name: str) -> None:
     with pytest.raises(DataError, match=f"domain named '{name}', but own, general, mean, oracle"):
         prepared([*ROWS, (name, "u0", "i0", 1, 5.0)])
+
+
+def test_a_prepared_dataset_says_who_brought_its_plugin_and_is_the_same_whoever_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unregistered = prepare(FrameSource(ROWS), tmp_path, tmp_path / "one", source_name="frames")
+    register(monkeypatch, entry("ctrbench.datasets", "frames", "theirs:Frames", "their-dist"))
+    registered = prepare(FrameSource(ROWS), tmp_path, tmp_path / "other", source_name="frames")
+    assert unregistered.manifest.brought_by == {}
+    assert registered.manifest.brought_by == {
+        "distribution": "their-dist",
+        "version": "1.0",
+        "entry_point": "theirs:Frames",
+    }
+    assert registered.fingerprint == unregistered.fingerprint

@@ -50,6 +50,17 @@ def test_a_prepared_folder_is_opened(prepared: Prepare) -> None:
     assert open_dataset(data.path).fingerprint == data.fingerprint
 
 
+def test_what_was_prepared_of_an_uninstalled_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = open_dataset("automatic").path
+    monkeypatch.setattr(registry, "names", lambda kind: ["manual"])
+    with pytest.raises(DataError, match=r"no longer installed") as caught:
+        open_dataset("automatic")
+    assert f" {left}," in str(caught.value)
+    assert open_dataset(left).path == left
+    with pytest.raises(DataError, match=r"Known: manual"):
+        open_dataset("auto")
+
+
 def test_an_automatic_source_is_prepared_once_per_options() -> None:
     first = open_dataset("automatic")
     assert open_dataset("automatic").path == first.path

@@ -1,11 +1,16 @@
 """What each kind of model can do: found, not typed; beside the paper's ticks."""
 
+import numpy as np
 import pytest
 
 from ctrbench.bench.abilities import Abilities
-from ctrbench.report import abilities as module
+from ctrbench.bench.records import Target
+from ctrbench.evaluation.significance import Placements, delong
+from ctrbench.report.layouts import abilities as module
+from ctrbench.report.predictions import scored as predictions
 from ctrbench.report.seesaw import balanced, gains
 from ctrbench.report.tables import build
+from tests import scored
 from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
 
 CAN = {
@@ -74,22 +79,47 @@ def test_ticks_stand_beside_the_papers_and_differences_are_marked(plan):
     assert found["Scalability", "ours"].detail == "+1.5K"
 
 
-@pytest.mark.parametrize(("gain", "balance"), [(-0.0009, True), (-0.0011, False)])
-def test_with_one_seed_a_domain_loses_where_the_loss_is_significant(plan, gain, balance):
+@pytest.mark.parametrize(("gain", "balance"), [(-0.0015, True), (-0.0017, False)])
+def test_a_loss_of_less_than_one_pair_of_test_rows_is_none(plan, gain, balance):
+    """Of 25 positive and 25 negative rows, a pair is 0.0016."""
     table = built(plan, records_of(plan, {("gift_cards", 0): gain}))
     assert table.entries[0].model["balance"] is balance
     assert table.entries[2].values["loses"] is not balance
-    assert ("loses" in cells(table, "multi")["Gain of joint training", "Gift Cards"].detail) is not balance
+    assert table.entries[2].values["limit"] == pytest.approx(-1 / 625)
+    detail = cells(table, "multi")["Gain of joint training", "Gift Cards"].detail
+    assert detail == ("limit -0.0016" if balance else "limit -0.0016, loses")
+
+
+def test_with_one_seed_a_loss_within_delongs_error_is_none(tmp_path, plan, monkeypatch):
+    """Joint training says the same as training alone, with other noise."""
+
+    def noisy(run, head, rows):
+        known, random = rows["true_probability"].to_numpy(), np.random.default_rng(len(run.spec.domains))
+        return np.log(known / (1 - known)) + random.normal(size=len(known))
+
+    found = scored.findings(tmp_path, noisy, kind="abilities", models=["multi"])
+    table = build(found)
+    for domain, gain in gains(found, found.plan.models[0]).items():
+        target = Target("test", domain, "own")
+        both = [predictions(found, run, target) for run in found.plan.runs if domain in run.spec.domains]
+        label = both[0]["label"].to_numpy()
+        expected = delong(*(Placements.of(label, one["logit"].to_numpy()) for one in both))
+        assert (gain.gain.mean, gain.error) == pytest.approx((expected.value, expected.std))
+        assert gain.limit == pytest.approx(-2 * expected.std)
+        assert gain.loses is (expected.value < -2 * expected.std)
+    assert table.footnotes == []
+    assert any("DeLong's, on the same test rows" in line for line in table.caption)
 
 
 @pytest.mark.parametrize(("third", "balance"), [(0.03, True), (-0.02, False)])
-def test_with_several_seeds_the_deviation_decides(plan, spec, third, balance):
-    """-0.02, -0.03 and 0.03: mean -0.007, deviation 0.032; with -0.02 instead: mean -0.023, deviation 0.006."""
+def test_with_several_seeds_their_standard_error_decides(plan, spec, third, balance):
+    """-0.02, -0.03 and 0.03: mean -0.007, error 0.019; with -0.02 instead: mean -0.023, error 0.003."""
     plan = make_plan(spec=spec, seeds=[0, 1, 2])
     lost = {("gift_cards", 0): -0.02, ("gift_cards", 1): -0.03, ("gift_cards", 2): third}
     table = built(plan, records_of(plan, lost))
     assert table.entries[0].model["balance"] is balance
-    assert table.entries[2].values["gain_std"] == pytest.approx(0.0321 if balance else 0.0058, abs=1e-4)
+    assert table.entries[2].values["standard_error"] == pytest.approx(0.0186 if balance else 0.0033, abs=1e-4)
+    assert any("its deviation over seeds" in line for line in table.caption)
 
 
 def test_balance_is_unknown_until_every_domain_is_known_or_one_loses(plan):
@@ -108,7 +138,7 @@ def test_a_failed_run_is_footnoted(plan):
     records = records_of(plan)
     records[1] = failed_record(plan.runs[1])
     table = built(plan, records)
-    assert table.footnotes == ["multi on fashion, seed 0, failed: it broke"]
+    assert table.footnotes[0] == "multi on fashion, seed 0, failed: it broke"
     assert cells(table, "multi")["Gain of joint training", "Fashion"].text == "failed"
     assert cells(table, "language")["Balance", "ours"].text == "✓"
 
@@ -127,7 +157,7 @@ def test_with_one_training_domain_there_is_nothing_to_balance(plan, spec):
     assert table.entries[0].model["balance"] is None
 
 
-def test_the_rule_is_stated(plan):
+def test_where_predictions_are_gone_the_limit_says_what_it_lacks(plan):
     table = built(plan, records_of(plan))
-    assert any("not below -0.001" in line for line in table.caption)
-    assert balanced(gains(findings(plan, records_of(plan)).scores, plan.models[0]))
+    assert all(note.startswith("Its limit knows nothing of noise: ") for note in table.footnotes)
+    assert balanced(gains(findings(plan, records_of(plan)), plan.models[0]))

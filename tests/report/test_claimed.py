@@ -1,11 +1,12 @@
 """Claims about a finished table, and about what the paper prints."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from ctrbench.bench.spec import TableSpec
-from ctrbench.report.claimed import as_text, claimed
+from ctrbench.report.claimed import as_text, claimed, on_paper
 from ctrbench.report.render import render
 from ctrbench.report.tables import build
 from tests.fakes import failed_record, findings, make_plan, make_record, register_models, table
@@ -96,7 +97,6 @@ CONTRADICTIONS = {
     "table5": ["The drop is largest on Gift Cards (names and IDs)."],
     "table6": [
         "The widened multi-domain models (MMOE and, in the text, PLE) both beat Uni-CTR without ladders.",
-        "The widened models are MMOE and PLE.",
     ],
     "latency": [
         "A full prompt takes around 2 ms (less than 2.5).",
@@ -109,19 +109,36 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_the_papers_contradictions_are_found_by_its_own_numbers(name, monkeypatch):
     monkeypatch.undo()
-    from ctrbench.report.claimed import _on_paper
-
     spec = TableSpec.find(name)
-    found = [claim.text for claim in spec.claims if _on_paper(spec, claim).verdict == "does not hold"]
+    found = [claim.text for claim in spec.claims if on_paper(spec, claim).verdict == "does not hold"]
     assert found == CONTRADICTIONS[name]
 
 
 def test_what_the_paper_does_not_print_cannot_be_tested_on_its_numbers():
     claim = {"text": "It is sure", "kind": "bound", "rows": ["single"], "value": "p_holm", "most": 0.05}
-    plan = make_plan(spec=table(claims=[claim], published=PUBLISHED))
+    claims = [claim, {**claim, "unprinted": "it prints a star"}]
+    plan = make_plan(spec=table(claims=claims, published=PUBLISHED))
     whole = findings(plan, [None] * len(plan.runs))
-    (found,) = claimed(whole, build(whole))
-    assert (found.paper.verdict, found.paper.why) == ("cannot be tested", "there is no number of single on fashion")
+    found = claimed(whole, build(whole))
+    assert {one.paper.verdict for one in found} == {"cannot be tested"}
+    assert [one.paper.why for one in found] == ["the paper prints no such numbers", "it prints a star"]
+
+
+def test_what_the_paper_prints_not_of_a_row_is_said_to_be_unprinted(monkeypatch):
+    monkeypatch.undo()
+    spec = TableSpec.find("fig4")
+    found = on_paper(spec, next(claim for claim in spec.claims if claim.kind == "rising"))
+    assert found.verdict == "cannot be tested"
+    assert "the paper prints no number of TinyBERT (14M), BERT (110M)" in found.why
+    assert "DeBERTa-V3-Large → Sheared-LLaMA (1.3B)" in found.why
+
+
+def test_beside_another_metric_claims_say_that_they_are_about_the_auc():
+    plan = make_plan(spec=table(claims=CLAIMS, published=PUBLISHED))
+    whole = replace(findings(plan, [None] * len(plan.runs)), metric="logloss")
+    lines = as_text(claimed(whole, build(whole)))
+    assert lines[1] == "They are about the AUC, and not about the logloss that is shown."
+    assert not any("They are about" in line for line in as_text(made().claims))
 
 
 def test_a_question_of_ours_is_no_contradiction_of_the_papers():

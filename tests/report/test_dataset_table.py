@@ -7,7 +7,7 @@ import pytest
 
 from ctrbench.bench.plan import plan
 from ctrbench.bench.spec import TableSpec
-from ctrbench.report.dataset_table import counts
+from ctrbench.report.layouts.dataset_table import counts
 from ctrbench.report.render import render
 from ctrbench.report.tables import build
 from tests.fakes import findings

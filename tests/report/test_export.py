@@ -32,10 +32,10 @@ def saved(found, file, figure=None):
 
 @pytest.mark.parametrize("suffix", TABLES)
 def test_a_table_is_written_in_the_form_that_its_suffix_names(found, suffix, tmp_path):
-    file = saved(found, tmp_path / "new" / f"t{suffix.upper()}")
+    file = saved(found, tmp_path / f"t{suffix.upper()}")
     begins = {".md": b"**A table**", ".csv": b"model,domain,", ".json": b"{", ".parquet": b"PAR1", ".tex": b"% Needs"}
     assert file.read_bytes().startswith({**begins, ".html": b"<!DOCTYPE html>", ".txt": b"A table\n"}[suffix])
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert [path.name for path in file.parent.iterdir() if path.is_file()] == [file.name]
 
 
 @pytest.mark.parametrize(("suffix", "begin"), [(".svg", b"<svg"), (".png", b"\x89PNG"), (".pdf", b"%PDF")])
@@ -54,8 +54,11 @@ def test_an_unknown_suffix_is_one_sentence_that_lists_the_known_ones(name, tmp_p
 def test_a_place_that_cannot_be_written_is_found_beforehand(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.md").mkdir()
-    with pytest.raises(OutputError, match=r"cannot write .*file.*--save"):
+    with pytest.raises(ConfigError, match="file is a file, and no folder"):
         exports([str(tmp_path / "file" / "t.md")], table())
+    with pytest.raises(ConfigError, match=r"there is no folder .*new; make it"):
+        exports([str(tmp_path / "new" / "t.md")], table())
+    assert not (tmp_path / "new").exists()
     with pytest.raises(ConfigError, match="is a folder"):
         exports([str(tmp_path / "folder.md")], table())
 
@@ -111,10 +114,20 @@ def test_a_figure_that_no_run_has_is_one_sentence(monkeypatch, tmp_path):
     register_models(monkeypatch)
     plan = make_plan()
     nothing = findings(plan, [None] * len(plan.runs))
-    with pytest.raises(OutputError, match="Cost against AUC"):
+    with pytest.raises(
+        OutputError, match=r"'Cost against AUC' needs a finished run.*train what is missing with `ctrbench"
+    ):
         saved(nothing, tmp_path / "t.svg")
     assert saved(nothing, tmp_path / "t.md").exists()
     assert not (tmp_path / "t.svg").exists()
+
+
+def test_a_figure_that_the_table_cannot_have_is_not_to_be_had_by_training(monkeypatch, tmp_path):
+    register_models(monkeypatch)
+    plan = make_plan(spec=table(figure="scale_up"))
+    done = findings(plan, [make_record(run, {}) for run in plan.runs])
+    with pytest.raises(OutputError, match=r"needs a finished run, and two rows of one model .* has not$"):
+        saved(done, tmp_path / "t.svg")
 
 
 def test_several_tables_go_to_several_files(tmp_path):

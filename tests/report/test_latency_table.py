@@ -30,14 +30,20 @@ def findings(tmp_path):
     return Findings(plan, [make_record(run, {}) for run in plan.runs], tmp_path, FakeData())
 
 
-def write(findings, row, p50=3.2, full=None, auc=0.7, half=0.7, **changes):
+def write(findings, row, p50=3.2, full=None, auc=0.7, half=0.7, late=2, **changes):
     """A file for each of the row's runs; of several, each is slower by one batch's time than the one before."""
     for place, run in enumerate(findings.plan.runs_of(row, 0), 1):
         folder = findings.folder(run)
-        folder.path.mkdir(parents=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
         kinds = {None: p50, **({} if full is None else {256: full})}
         timings = [
-            {"precision": p, "length": length, "batches": 20, "p50_ms": place * ms * by, "p95_ms": place * ms * by * 2}
+            {
+                "precision": p,
+                "length": length,
+                "batches": 20,
+                "p50_ms": place * ms * by,
+                "p95_ms": place * ms * by * late,
+            }
             for length, ms in kinds.items()
             for p, by in (("fp32", 1), ("bf16", 0.5))
         ]
@@ -105,15 +111,34 @@ def test_the_quickest_is_marked(findings):
     assert cells(findings, "multi")["rows as they are, fp32", "p50 ms"].style == "best"
 
 
-def test_budgets_are_those_of_full_prompts_on_this_machine(findings):
-    write(findings, "multi", 3.2)  # 0.1 ms per row
+def test_budgets_are_told_of_rows_as_they_are_and_of_full_prompts(findings):
+    write(findings, "multi", 19.2)  # 0.6 ms per row, 0.3 in bf16
     write(findings, "language", 3.2, full=32.0)  # 1 ms per row, 0.5 in bf16
     caption = build(findings).caption
-    everyone = "multi (fp32), multi (bf16), language (fp32), language (bf16)"
-    assert f"Budget of Section V-D, 10 ms per row, on this machine: kept by {everyone}." in caption
-    fewer = "multi (fp32), multi (bf16), language (bf16)"
-    assert f"Budget of Section VI-B, 0.5 ms per row, on this machine: kept by {fewer}." in caption
+    both = "Rows as they are: kept by multi (fp32, bf16), language (fp32, bf16)."
+    whole = "Full prompts: kept by language (fp32, bf16)."
+    assert f"Budget of Section V-D, 10 ms per row, on this machine. {both} {whole}" in caption
+    fewer = "Rows as they are: kept by multi (bf16), language (fp32, bf16), not by multi (fp32)."
+    half = "Full prompts: kept by language (bf16), not by language (fp32)."
+    assert f"Budget of Section VI-B, 0.5 ms per row, on this machine. {fewer} {half}" in caption
     assert any("A Processor, 2 threads" in line for line in caption)
+
+
+def test_times_that_can_only_be_noise_are_named(findings):
+    write(findings, "multi", 3.2, late=2.5)
+    write(findings, "language", 64.0, full=32.0)
+    (noise,) = (line for line in build(findings).caption if "Noise" in line)
+    late = "the p95 is more than 2 times the p50 of multi (rows as they are, fp32), multi (rows as they are, bf16)"
+    slower = "rows as they are took longer than full prompts of language (fp32), language (bf16)"
+    assert noise.startswith(f"Noise: {late}; {slower}. Measure these again")
+    write(findings, "multi", 3.2)
+    write(findings, "language", 32.0, full=64.0)
+    assert not any("Noise" in line for line in build(findings).caption)
+
+
+def test_what_ties_cost_is_said_where_half_precision_was_scored(findings):
+    write(findings, "multi", auc=0.75, half=0.74)
+    assert any("one pair of test rows is 0.002 of the AUC on fashion" in line for line in build(findings).caption)
 
 
 def test_a_model_whose_row_is_left_out_is_no_budget(tmp_path):

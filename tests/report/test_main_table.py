@@ -206,6 +206,25 @@ def test_the_caption_says_what_the_numbers_are_worth():
         assert part in caption
 
 
+def test_what_runs_note_stands_with_their_rows_and_domains():
+    plan = make_plan()
+    records = records_of(plan)
+    records[0].notes.append("Of 9 prompts, 2 were cut")
+    records[1].notes.append("Of 8 prompts, 1 was cut.")
+    for record in records[-2:]:
+        record.notes.append("random backbone")
+    caption = made(plan, records).caption
+    several = "Of 9 prompts, 2 were cut (fashion); Of 8 prompts, 1 was cut (musical_instruments)"
+    assert [line for line in caption if "cut" in line] == [f"single: {several}."]
+    assert [line for line in caption if "random" in line] == ["multi, language: random backbone."]
+
+
+def test_rows_that_were_not_asked_for_are_counted():
+    plan = make_plan(models=["multi"])
+    assert "1 of the table's 3 rows (--models)." in made(plan, records_of(plan)).caption
+    assert not any("--models" in line for line in made(make_plan(), records_of(make_plan())).caption)
+
+
 def test_settings_that_were_asked_for_are_told_where_profile_and_rows_name_others():
     from ctrbench.bench.settings import parse_overrides
 

@@ -91,6 +91,9 @@ def test_a_table_shows_purity_before_and_after_training_by_space(tmp_path):
     assert tower["All domains", "trained"].text == "1.0000"
     assert tower["All domains", "untrained"].value < 0.6
     assert cells(findings, "language h_0")["Fashion", "trained"].value < 0.6
+    assert [row.name for row in build(findings).rows].count("chance") == 1, "the same rows are in every space"
+    assert cells(findings, "chance")["All domains", "untrained"].value == pytest.approx(19 / 59)
+    assert cells(findings, "chance")["All domains", "trained"].text == ""
     entry = next(e for e in build(findings).entries if (e.row, e.domain) == ("language tower", "fashion"))
     assert entry.values["purity_trained"] == 1
     assert entry.values["mapped_rows"] == 20
@@ -123,7 +126,8 @@ def test_what_has_nothing_to_show_says_why_and_the_rest_is_shown(tmp_path):
     write(joint(findings, "multi"), {}, {})
     write(joint(findings, "single"), {"tower": 50.0}, {"tower": 0.0})
     built = build(findings)
-    assert [row.name for row in built.rows] == ["single", "multi", "language tower"]
+    assert [row.name for row in built.rows] == ["single", "multi", "language tower", "chance"]
+    assert [row.of for row in built.rows] == ["single", "multi", "language", ""]
     assert "multi gives no representations." in built.footnotes
     assert any("single has a model for each domain" in note for note in built.footnotes)
     assert cells(findings, "language tower")["All domains", "trained"].text == "1.0000"

@@ -1,6 +1,7 @@
 """Any metric of a table comes from its stored predictions, for all models on the same rows."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -115,6 +116,25 @@ def test_of_losses_the_lowest_is_best(tmp_path, metric):
     table = build(findings(tmp_path, LOGITS, metric=metric))
     ordered = sorted(table.rows, key=lambda row: row.cells[0].value)
     assert [row.cells[0].style for row in ordered] == ["best", "second", ""]
+
+
+@pytest.mark.parametrize("kind", ["main", "zero_shot"])
+def test_a_title_names_the_metric_that_is_shown(tmp_path, kind):
+    def titled(title, metric):
+        spec = {"title": title}
+        return build(findings(tmp_path / f"{title} {metric}", LOGITS, kind=kind, metric=metric, spec=spec)).title
+
+    assert titled("Table: test AUC per domain", "auc") == "Table: test AUC per domain"
+    assert titled("Table: test AUC per domain", "all") == "Table: test AUC per domain"
+    assert titled("Table: test AUC per domain", "logloss") == "Table: test logloss per domain"
+    assert titled("Models", "auc_warm") == "Models: AUC on warm rows"
+
+
+def test_beside_another_metric_it_is_said_that_tests_are_of_the_auc(tmp_path):
+    said = "Significance tests and their marks are of the AUC: --metric auc shows them."
+    found = findings(tmp_path, LOGITS, metric="ece")
+    assert said in build(found).caption
+    assert said not in build(replace(found, metric="auc")).caption
 
 
 def test_over_seeds_a_metric_has_mean_and_deviation(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctrbench.report.origins import origins
+from ctrbench.report.layouts.origins import origins
 from ctrbench.report.scores import Scores
 from tests.fakes import failed_record, make_plan, make_record, register_models
 
@@ -56,6 +56,17 @@ def test_a_plugin_of_two_versions_is_named():
     plan = make_plan(seeds=[0, 1], models=["language"])
     records = [
         make_record(run, {}, provenance=provenance(plugin={"distribution": "theirs", "version": version}))
+        for run, version in zip(plan.runs, ("1", "2"), strict=True)
+    ]
+    assert origins(Scores(plan, records)) == [
+        "Rows were made with different versions of theirs: 1 (language); 2 (language)."
+    ]
+
+
+def test_a_plugin_of_a_backbone_counts_as_well():
+    plan = make_plan(seeds=[0, 1], models=["language"])
+    records = [
+        make_record(run, {}, provenance=provenance(backbones={"b": {"distribution": "theirs", "version": version}}))
         for run, version in zip(plan.runs, ("1", "2"), strict=True)
     ]
     assert origins(Scores(plan, records)) == [

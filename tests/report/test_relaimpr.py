@@ -1,7 +1,7 @@
 import pytest
 
 from ctrbench.bench.spec import TableSpec
-from ctrbench.report.cells import relaimpr
+from ctrbench.report.layouts.cells import relaimpr
 from tests.fakes import D3
 
 PAPER = {  # Table III: RelaImpr on Fashion, Musical Instruments, Gift Cards

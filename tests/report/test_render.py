@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 from ctrbench.report.grid import count
 from ctrbench.report.render import render
 from ctrbench.report.tables import build
-from ctrbench.report.terminal import to_terminal
+from ctrbench.report.terminal import to_terminal, without_repeats
 from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
 
 AUC = {"single": 0.612345678, "multi": 0.63, "language": 0.7}
@@ -50,6 +51,14 @@ def test_what_does_not_fit_beside_stands_below(built, width):
 def test_numbers_stand_below_each_other(built):
     lines = [line for line in shown(built, 120).splitlines() if line.startswith(("single", "multi"))]
     assert len({line.index("0.6") for line in lines}) == 1
+
+
+def test_of_several_tables_each_says_only_what_none_above_has_said(built):
+    other = replace(built, caption=[*built.caption, "and this"])
+    first, second, third = without_repeats([built, other, replace(built, caption=["all new"])])
+    assert first.caption == built.caption
+    assert second.caption == ["and this", "Else as said above."]
+    assert third.caption == ["all new"]
 
 
 def test_markdown_has_best_in_bold_and_second_underlined(built):

@@ -104,9 +104,22 @@ def test_a_star_says_that_the_reference_is_better_than_the_best_other_row_and_a_
     assert behind["language"].text[6:] == behind["multi"].text[6:] == ""
 
 
+@pytest.mark.parametrize("quality", [{"language": 3.0, "multi": 3.0}, {"language": 3.0, "multi": 0.0}])
+def test_the_legend_explains_the_marks_that_there_are(tmp_path, quality):
+    table = build(findings(tmp_path, truth({**quality, "single": 0.0})))
+    texts = [cell.text for row in table.rows for cell in row.cells]
+    for mark in "*≈":
+        assert any(line.startswith(f"{mark}: ") for line in table.caption) is any(mark in text for text in texts)
+    if quality["multi"] == 3.0:
+        assert any("not to say equal: few rows tell little apart" in line for line in table.caption)
+
+
 @pytest.mark.parametrize(
     ("seeds", "said"),
-    [([0], ["DeLong's", "nothing of the noise of training"]), ([0, 1], ["paired bootstrap", "2,000 draws", "2 seeds"])],
+    [
+        ([0], ["DeLong's", "Of the noise of training it knows nothing"]),
+        ([0, 1], ["paired bootstrap", "2,000 draws", "2 seeds"]),
+    ],
 )
 def test_the_caption_names_the_test_its_correction_and_what_it_does_not_say(tmp_path, seeds, said):
     caption = " ".join(build(findings(tmp_path, GOOD_BAD, seeds=seeds)).caption)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -18,7 +19,7 @@ from ctrbench.report.grid import Cell, Column, Row, Table, rank
 from ctrbench.report.site.asked import Asked
 from ctrbench.report.site.content import Shown, Site
 from ctrbench.report.site.drawn import learning_curve
-from ctrbench.report.site.overview import facts, leaders
+from ctrbench.report.site.overview import about, facts, leaders, leading
 from ctrbench.report.site.runs import cost
 from ctrbench.report.site.write import MANIFEST, check_place, write
 from tests.fakes import findings, register_models
@@ -195,12 +196,34 @@ def test_the_axis_of_a_learning_curve_names_each_epoch_once(site: Site) -> None:
         assert labels == ["1", "2", "3"] * 2
 
 
+def test_a_row_that_is_a_part_of_a_model_leads_to_its_runs(tmp_path: Path) -> None:
+    plan = evil_plan("map")
+    shown = Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data()))
+    assert shown.table is not None
+    parts = [replace(row, name=f"{row.name}, a part") for row in shown.table.rows]
+    write(Site([replace(shown, table=replace(shown.table, rows=parts))]), tmp_path / "site")
+    page = read(tmp_path / "site")["tables/a_map.html"]
+    assert {"#runs-of-multi", "#runs-of-language"} <= set(page.to)
+
+
 def test_leaders_say_where_the_lowest_is_the_best() -> None:
     columns = [Column("AUC", "fashion", ranked=True), Column("p50 ms", ranked=True, lower_is_better=True)]
     rows = [Row("a", [Cell("0.7", 0.7), Cell("9", 9.0)]), Row("b", [Cell("0.6", 0.6), Cell("5", 5.0)])]
     rank(columns, rows)
     found = leaders(Table("t", "T", {}, columns, rows, [], [], []))
     assert [(one.column, one.best) for one in found] == [("fashion AUC", "a"), ("p50 ms (lowest)", "b")]
+
+
+def test_a_card_ranks_only_what_is_whole_and_alike(site: Site) -> None:
+    main, zero_shot = site.tables
+    assert leading(main) == []  # a run is missing
+    plan = evil_plan()
+    whole = Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data()))
+    assert [one.best for one in leading(whole)] == ["language"] * 3
+    plan = evil_plan("zero_shot")
+    assert leading(Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data()))) == []
+    assert about(main).endswith("12 runs: 10 done, 1 failed, 1 missing.")
+    assert about(zero_shot).startswith("What models reach on a domain that none of them was trained on")
 
 
 def test_a_failed_run_has_a_page_with_its_error_and_no_curve(site: Site, written: Path) -> None:

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ctrbench.report.grid import Column, Table
+from ctrbench.report.grid import Cell, Column, Row, Table
 from ctrbench.report.tables import build
 from ctrbench.report.typeset import html, latex
 from tests.fakes import failed_record, findings, make_plan, make_record, register_models, table
@@ -63,10 +63,24 @@ def test_latex_has_the_papers_layout(built):
     assert re.findall(r"\\multicolumn\{2\}\{c\}\{([^}]+)\}", text) == ["Fashion", "Musical Instruments", "Gift Cards"]
     assert "Model & AUC & RelaImpr & AUC & RelaImpr & AUC & RelaImpr" in text
     groups = re.findall(r"\\multicolumn\{7\}\{l\}\{([^}]+)\}", text)
-    assert groups == ["Single-domain", "Multi-domain", "LLM", "Upper bound"]
+    assert groups == ["Single-domain", "Multi-domain", "LLM", "Bounds"]
     assert r"\textbf{0.7000" in text
     assert r"\underline{0.6300" in text
     assert "train s" not in text
+
+
+def test_latex_says_nothing_of_columns_that_it_has_not():
+    legend, note = "paper: what is printed.", "of the paper's alone"
+    columns = [Column("AUC", "A"), Column("paper", "A", aside=True, legend=(legend,))]
+    row = Row("r", [Cell("0.7", footnotes=[2]), Cell("0.6", footnotes=[1])])
+    whole = Table("t", "T", {}, columns, [row], [], [legend, "kept"], [note, "of the row"])
+    text = latex(whole)
+    assert legend not in text
+    assert note not in text
+    assert "kept" in text
+    assert "[1] of the row" in text
+    assert r"0.7\textsuperscript{[1]}" in text
+    assert legend in html(whole)
 
 
 @pytest.mark.parametrize("make", [dirty_table, empty_table], ids=["dirty", "empty"])

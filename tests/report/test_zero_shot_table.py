@@ -83,4 +83,4 @@ def test_a_target_of_one_class_has_no_auc_and_says_why(plan):
 
 def test_the_legend_says_what_a_choice_on_labelled_rows_is_worth(plan):
     caption = " ".join(build(findings(plan, records_of(plan))).caption)
-    assert "labelled validation rows, so not strictly zero-shot" in caption
+    assert "labelled validation rows: honest about test rows, yet not strictly zero-shot" in caption

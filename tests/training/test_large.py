@@ -11,7 +11,7 @@ import torch
 
 from ctrbench.bench import execute as execute_module
 from ctrbench.bench.execute import execute
-from ctrbench.bench.records import RunFolder
+from ctrbench.bench.folders import RunFolder
 from ctrbench.features import loader, order, view
 from ctrbench.features.mapped import MappedRows
 from ctrbench.training.config import TrainConfig

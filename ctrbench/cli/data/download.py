@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Say what will come, on whose terms, and bring it."""
     from ctrbench.cli.data.downloading import watching
+    from ctrbench.data.asking import asking
     from ctrbench.data.download import download
     from ctrbench.data.resolve import load_source
 
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         if args.mirror:
             raise ConfigError(f"--mirror {args.mirror}: the dataset {args.source!r} has no files to download")
-        source.download(args.root)
+        with asking(args.source, args.root, "a download"):
+            source.download(args.root)
     else:
         print(_terms(source), flush=True)
         with watching(sys.stderr, quiet=args.quiet) as listener:

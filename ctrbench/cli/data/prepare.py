@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ctrbench.cli.arguments import words
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, split_options, with_domains
 from ctrbench.cli.stages import telling
+from ctrbench.data.asking import asking
 from ctrbench.data.resolve import raw_files
 from ctrbench.errors import ConfigError, CtrbenchError, DataError
 
@@ -106,7 +107,8 @@ def _root(args: argparse.Namespace, source: DatasetSource) -> Path:
         return Path(args.root)
     if args.root is None:
         return raw_files(args.source, source)
-    source.download(args.root)
+    with asking(args.source, args.root, "a download"):
+        source.download(args.root)
     return Path(args.root)
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctrbench.bench.results import STATUSES, StoredRun
 from ctrbench.cli.arguments import one_of
 
-TITLES = ("run", "model", "domains", "seed", "dataset", "status", "AUC", "ended (UTC)", "size", "ctrbench")
-RIGHT = ("seed", "AUC", "size")
+if TYPE_CHECKING:
+    from ctrbench.bench.spec import RunSpec
+
+TITLES = (
+    *("run", "model", "domains", "seed", "dataset", "status", "mean test AUC", "ended (UTC)", "size", "ctrbench"),
+    "other settings than most",
+)
+RIGHT = ("seed", "mean test AUC", "size")
+_MOST = 60
+"""Characters of settings in a line."""
 COLOURS = {"failed": "red", "unreadable": "red", "unfinished": "dim"}
 
 
@@ -45,13 +54,13 @@ def choice(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("dataset", "model", "status", "older_than")}
 
 
-def print_runs(runs: Sequence[StoredRun]) -> None:
-    """One line per run. Not as a rich table, which takes long for thousands."""
+def print_runs(runs: Sequence[StoredRun], odd: Mapping[Path, Mapping[str, Any]]) -> None:
+    """One line per run. Not as a rich table, which takes long for thousands. `odd`: settings to tell, by folder."""
     from rich.text import Text
 
     from ctrbench.cli.output import console
 
-    lines = [TITLES, *(_cells(run) for run in runs)]
+    lines = [TITLES, *(_cells(run, odd.get(run.folder.path, {})) for run in runs)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     styles = ["bold", *(COLOURS.get(run.status, "") for run in runs)]
     screen = console(soft_wrap=True, highlight=False)
@@ -63,14 +72,14 @@ def print_runs(runs: Sequence[StoredRun]) -> None:
         screen.print(Text("  ".join(padded).rstrip(), style=style))
 
 
-def _cells(run: StoredRun) -> tuple[str, ...]:
+def _cells(run: StoredRun, odd: Mapping[str, Any]) -> tuple[str, ...]:
     from rich.filesize import decimal
 
     spec = run.record.spec if run.record else None
     return (
         run.id,
         run.model,
-        "+".join(spec.domains) if spec else "-",
+        _domains(spec) if spec else "-",
         str(spec.seed) if spec else "-",
         f"{run.dataset} {run.record.dataset.fingerprint[:8]}" if run.record else run.dataset,
         run.status,
@@ -78,10 +87,20 @@ def _cells(run: StoredRun) -> tuple[str, ...]:
         f"{run.when:%Y-%m-%d %H:%M}",
         decimal(run.size),
         run.version or "-",
+        _shortened(", ".join(f"{key}={json.dumps(value)}" for key, value in odd.items())),
     )
 
 
-def as_json(run: StoredRun) -> dict[str, Any]:
+def _domains(spec: RunSpec) -> str:
+    base = f" added to {'+'.join(spec.base.domains)}" if spec.base is not None else ""
+    return "+".join(spec.domains) + base
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."
+
+
+def as_json(run: StoredRun, odd: Mapping[str, Any]) -> dict[str, Any]:
     """The same for programs, in full."""
     record = run.record
     return {
@@ -93,6 +112,9 @@ def as_json(run: StoredRun) -> dict[str, Any]:
         "domains": list(record.spec.domains) if record else None,
         "seed": record.spec.seed if record else None,
         "limit": record.spec.limit if record else None,
+        "config": record.spec.config if record else None,
+        "train": record.spec.train if record else None,
+        "odd": dict(odd),
         "status": run.status,
         "error": record.error if record else str(run.fault) if run.fault else None,
         "auc": run.auc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ctrbench.bench.results import choose, remove, stored_runs
+from ctrbench.bench.results import choose, odd_settings, remove, stored_runs
 from ctrbench.cli.results import options
 from ctrbench.errors import ConfigError
 
@@ -26,12 +26,13 @@ def run(args: argparse.Namespace) -> int:
     chosen = options.choice(args)
     if not args.ids and all(value is None for value in chosen.values()):
         raise ConfigError("say which runs: their ids, or --failed, --model, --dataset, --status or --older-than")
-    runs = choose(stored_runs(args.results), ids=args.ids, **chosen)
+    every = stored_runs(args.results)
+    runs = choose(every, ids=args.ids, **chosen)
     if not runs:
         print(f"There is no such run in {args.results}.")
         return 0
     if not args.quiet or not args.yes:
-        options.print_runs(runs)
+        options.print_runs(runs, odd_settings(every))
     if not (args.yes or _agreed(len(runs), sum(run.size for run in runs))):
         print("Nothing was removed.")
         return 0

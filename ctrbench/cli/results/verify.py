@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ctrbench.cli.results import options
 
 if TYPE_CHECKING:
-    from ctrbench.bench.verify import Finding
+    from ctrbench.bench.verify_folder import Finding
 
 HELP = (
     "Check every run: its record, whether its metrics come out of its predictions again, and its test rows. "
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     found += _told(list(verifier.removals(args.results)), args)
     faults = sum(finding.level == "fault" for finding in found)
     if args.json:
-        listed = [{"path": str(f.path), "level": f.level, "text": f.text} for f in found]
+        listed = [{"path": str(f.path), "level": f.level, "text": f.text, "remedy": f.remedy} for f in found]
         print(json.dumps({"runs": len(runs), "faults": faults, "findings": listed}, indent=2))
     else:
         print(f"{_number(len(runs), 'run')}, {_number(faults, 'fault')}, {_number(len(found) - faults, 'note')}.")
@@ -47,7 +47,8 @@ def _told(found: list[Finding], args: argparse.Namespace) -> list[Finding]:
     """The findings, printed as they come, where people read."""
     for finding in found:
         if not args.json and (finding.level == "fault" or not args.quiet):
-            print(f"{finding.level}: {finding.path} {finding.text}", flush=True)
+            remedy = f"; {finding.remedy}" if finding.remedy else ""
+            print(f"{finding.level}: {finding.path} {finding.text}{remedy}", flush=True)
     return found
 
 

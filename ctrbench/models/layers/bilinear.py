@@ -11,9 +11,9 @@ from torch import Tensor, nn
 class FieldBilinear(nn.Module):
     """p_ij = (e_i' W) * e_j, element by element, for i < j: (B, F, d) to (B, F (F - 1) / 2, d).
 
-    `kind` says what W depends on: `all` has one matrix, `each` one per left field i, `interaction` one per pair.
-    Pairs follow the upper triangle row by row, as those of `inner_products` do. All are one batched product, where
-    deepctr-torch's equal layers make one per pair.
+    `fields` is F, `dim` is d. `kind` says what W depends on: `all` has one matrix, `each` one per left field i,
+    `interaction` one per pair. Pairs follow the upper triangle row by row, as those of `inner_products` do. All are one
+    batched product, where deepctr-torch's equal layers make one per pair.
     """
 
     def __init__(self, fields: int, dim: int, kind: Literal["all", "each", "interaction"] = "interaction") -> None:

@@ -14,7 +14,8 @@ def deepctr_module(name: str) -> ModuleType:
     """`deepctr_torch.<name>`, e.g. `layers.interaction`.
 
     `deepctr_torch/__init__.py` starts a thread that asks a web address for the latest version. It is stepped over
-    here: the module is imported below a bare package, which is taken away again.
+    here: the module is imported below a bare package, which is taken away again. Raises `ImportError` where there is
+    no such module.
     """
     if _PACKAGE in sys.modules:
         return importlib.import_module(f"{_PACKAGE}.{name}")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class DomainVector(nn.Module):
-    """The embedding of one domain, the same for each of its rows: build it with `PerDomain`.
+    """The embedding of one domain, of width `dim`, the same for each of its rows: build it with `PerDomain`.
 
     `PerDomain(lambda: DomainVector(d), domains)(batch, batch.domain)` is (B, d). Unlike a `domain` id it follows the
     head that a row is scored with, is added with its domain, and learns from that domain's rows only.

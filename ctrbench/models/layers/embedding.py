@@ -12,8 +12,9 @@ from ctrbench.features.featurizer import FeatureInfo
 class FieldEmbedding(nn.Module):
     """(B, F, d): ids, then numbers (value x embedding), then histories (mean over their items).
 
-    F and its order are `info.names`. A step's cost follows the batch: gradients are sparse, and the table gets no
-    dense update and no L2. Padding and ids that train did not hold start at zero, so that an unseen id says nothing.
+    F and its order are `info.names`, d is `dim`; `std` is the deviation of the first weights. A step's cost follows the
+    batch: gradients are sparse, and the table gets no dense update and no L2. Padding and ids that train did not hold
+    start at zero, so that an unseen id says nothing.
     """
 
     def __init__(self, info: FeatureInfo, dim: int, std: float = 0.01) -> None:
@@ -45,7 +46,10 @@ class FieldEmbedding(nn.Module):
 
 
 class WideEmbedding(nn.Module):
-    """Each field's embedding e_i and first-order weight w_i, in one table: one look-up and one update for both."""
+    """Each field's embedding e_i, of width d = `dim`, and first-order weight w_i, in one table.
+
+    One look-up and one update for both; otherwise as `FieldEmbedding`.
+    """
 
     def __init__(self, info: FeatureInfo, dim: int) -> None:
         super().__init__()

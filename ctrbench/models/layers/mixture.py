@@ -11,13 +11,13 @@ from ctrbench.models.layers.mlp import mlp
 
 
 class Experts(nn.ModuleList):
-    """`count` MLPs of the same `sizes` on the same rows."""
+    """`count` MLPs of the same `sizes`, input first, on the same rows; each is `mlp(sizes, dropout)`."""
 
     def __init__(self, count: int, sizes: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__(mlp(sizes, dropout) for _ in range(count))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, w) to all experts' outputs (B, E, h)."""
+        """(B, w) to all experts' outputs (B, E, h): w is the first of `sizes`, h the last, E the `count`."""
         return torch.stack([expert(x) for expert in self], dim=1)
 
 

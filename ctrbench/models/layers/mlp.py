@@ -11,7 +11,10 @@ from ctrbench.models.layers.dropout import Dropout
 
 
 def mlp(sizes: Sequence[int], dropout: float = 0.0, out: int | None = None) -> nn.Sequential:
-    """Linear, ReLU, dropout for each step of `sizes`; then a linear layer to `out`, if given."""
+    """Linear, ReLU, dropout for each step of `sizes`; then a linear layer to `out`, if given.
+
+    (..., sizes[0]) to (..., out), or without it to (..., sizes[-1]). `mlp((16,))` is empty: rows pass unchanged.
+    """
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(sizes):
         layers += [nn.Linear(wide, narrow), nn.ReLU(), Dropout(dropout)]

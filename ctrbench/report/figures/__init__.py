@@ -19,11 +19,13 @@ class Figure:
     title: str
     draw: Callable[[Findings], Chart | None]
     """The chart; None where no run is there to be shown. What is missing or failed is named below its title."""
+    needs: str = "a finished run that it could show"
+    """What a table must have for there to be one."""
 
 
 FIGURES = {
     "cost": Figure(("main",), cost.TITLE, cost.draw),
-    "scale_up": Figure(("main",), scale_up.TITLE, scale_up.draw),
+    "scale_up": Figure(("main",), scale_up.TITLE, scale_up.draw, scale_up.NEEDS),
     "reliability": Figure(("main",), reliability.TITLE, reliability.draw),
     "learning": Figure(("main", "new_domain"), learning.TITLE, learning.draw),
     "zero_shot": Figure(("zero_shot",), zero_shot.TITLE, zero_shot.draw),

@@ -13,6 +13,7 @@ from ctrbench.report.figures.scores import per_domain
 from ctrbench.report.findings import Findings
 
 TITLE = "AUC against parameters"
+NEEDS = "a finished run, and two rows of one model to draw a line through"
 
 _INTERVALS = "Lines: 95 % intervals, over test rows, and over seeds where there are several."
 

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
+from typing import Any
 
 import polars as pl
 
+from ctrbench.bench.plan import ModelFacts
 from ctrbench.report.figures.common import domain_title, missing, spread, why
 from ctrbench.report.findings import Findings
 from ctrbench.report.scores import Score, row_cost
 from ctrbench.report.significance import comparisons
 from ctrbench.report.typeset import CATEGORIES
 
+Tell = Callable[[ModelFacts, str], tuple[list[dict[str, Any]], Score]]
+"""What there is to draw of a row on a domain: lines, and the score that says why there may be none."""
+
+
+def gathered(
+    findings: Findings, rows: Iterable[ModelFacts], domains: Sequence[str], tell: Tell
+) -> tuple[pl.DataFrame, list[str]]:
+    """`row`, `domain` and what `tell` tells of each row on each domain; and what is missing."""
+    lines, left_out = [], list[str]()
+    for model in rows:
+        lacking = dict[str, str]()
+        for name in domains:
+            domain, (told, score) = domain_title(findings, name), tell(model, name)
+            lines += [{"row": model.title, "domain": domain, **line} for line in told]
+            if score.mean is None:
+                lacking[domain] = why(score)
+        left_out += missing(model.title, lacking, len(domains))
+    return pl.DataFrame(lines, infer_schema_length=None), left_out
+
 
 def per_domain(findings: Findings) -> tuple[pl.DataFrame, list[str]]:
     """`row, model, domain, parameters, auc, low, high` (95 %), and what is missing."""
-    lines, left_out = [], list[str]()
     found = comparisons(findings).select("row", "domain", "auc_ci_low", "auc_ci_high")
     intervals = {(row, domain): {"low": low, "high": high} for row, domain, low, high in found.rows()}
-    for model in findings.plan.models:
-        cost, lacking = row_cost(findings.scores, model), dict[str, str]()
-        for name in findings.plan.domains:
-            score, domain = findings.scores.own(model, name), domain_title(findings, name)
-            if score.mean is None:
-                lacking[domain] = why(score)
-                continue
-            line = {"row": model.title, "model": model.model, "domain": domain, "parameters": cost.parameters}
-            lines.append({**line, "auc": score.mean, **intervals[model.name, name]})
-        left_out += missing(model.title, lacking, len(findings.plan.domains))
-    return pl.DataFrame(lines, infer_schema_length=None), left_out
+    parameters = {model.name: row_cost(findings.scores, model).parameters for model in findings.plan.models}
+
+    def tell(model: ModelFacts, domain: str) -> tuple[list[dict[str, Any]], Score]:
+        score = findings.scores.own(model, domain)
+        line = {"model": model.model, "parameters": parameters[model.name], "auc": score.mean}
+        return [] if score.mean is None else [line | intervals[model.name, domain]], score
+
+    return gathered(findings, findings.plan.models, findings.plan.domains, tell)
 
 
 def mean_over_domains(findings: Findings) -> tuple[pl.DataFrame, list[str]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
-from ctrbench.report.figures.common import WIDTH, Chart, domain_title, missing, seeds, series, spread, titled, why
+from ctrbench.bench.plan import ModelFacts
+from ctrbench.report.figures.common import WIDTH, Chart, domain_title, seeds, series, spread, titled
+from ctrbench.report.figures.scores import gathered
 from ctrbench.report.findings import Findings
+from ctrbench.report.scores import Score
 from ctrbench.report.seesaw import gains
 
 TITLE = "Gain of joint over single-domain training"
@@ -43,15 +48,12 @@ def draw(findings: Findings) -> Chart | None:
 
 def _frame(findings: Findings) -> tuple[pl.DataFrame, list[str]]:
     """`row, domain, auc` (the gain)`, low, high, joint, alone` of joint models, and what is missing."""
-    lines, left_out = [], list[str]()
-    for model in findings.plan.models:
-        lacking = dict[str, str]()
-        for name, found in gains(findings.scores, model).items() if not model.per_domain else ():
-            domain = domain_title(findings, name)
-            if found.gain.mean is None:
-                lacking[domain] = why(found.gain)
-                continue
-            both = {"joint": found.joint.mean, "alone": found.alone.mean}
-            lines.append({"row": model.title, "domain": domain} | spread(found.gain) | both)
-        left_out += missing(model.title, lacking, len(findings.plan.domains))
-    return pl.DataFrame(lines, infer_schema_length=None), left_out
+    found = {model.name: gains(findings, model) for model in findings.plan.models if not model.per_domain}
+
+    def tell(model: ModelFacts, domain: str) -> tuple[list[dict[str, Any]], Score]:
+        gain = found[model.name][domain]
+        both = {"joint": gain.joint.mean, "alone": gain.alone.mean}
+        return [] if gain.gain.mean is None else [spread(gain.gain) | both], gain.gain
+
+    joint = [model for model in findings.plan.models if model.name in found]
+    return gathered(findings, joint, findings.plan.domains, tell)

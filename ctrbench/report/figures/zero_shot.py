@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
-from ctrbench.report.figures.common import (
-    WIDTH,
-    Chart,
-    domain_title,
-    missing,
-    panels,
-    placed,
-    seeds,
-    spread,
-    titled,
-    why,
-)
+from ctrbench.bench.plan import ModelFacts
+from ctrbench.report.figures.common import WIDTH, Chart, panels, placed, seeds, spread, titled
+from ctrbench.report.figures.scores import gathered
 from ctrbench.report.findings import Findings
-from ctrbench.report.zero_shot import outcome
+from ctrbench.report.outcomes import outcome
+from ctrbench.report.scores import Score
 
 TITLE = "Zero-shot AUC on unseen domains"
 PICKS = ("best", "chosen", "general")
@@ -63,21 +57,17 @@ def draw(findings: Findings) -> Chart | None:
 
 def _frame(findings: Findings) -> tuple[pl.DataFrame, list[str]]:
     """`row, domain, pick, slot, head, std, auc, low, high`, and what is missing."""
-    lines, left_out = [], list[str]()
-    for model in findings.plan.models:
-        lacking = dict[str, str]()
-        for target in findings.plan.targets:
-            found, domain = outcome(findings.scores, model, target), domain_title(findings, target)
-            picks = {"best": (found.best, found.best_heads), "chosen": (found.chosen, found.chosen_heads)}
-            if model.has_general_head:
-                picks = {"general": (found.best, found.best_heads)}
-            lines += [
-                {"row": model.title, "domain": domain, "pick": pick, "slot": slot, "head": head, "std": score.std}
-                | spread(score)
-                for slot, (pick, (score, head)) in enumerate(picks.items())
-                if score.mean is not None
-            ]
-            if found.best.mean is None:
-                lacking[domain] = why(found.best)
-        left_out += missing(model.title, lacking, len(findings.plan.targets))
-    return pl.DataFrame(lines, infer_schema_length=None), left_out
+
+    def tell(model: ModelFacts, target: str) -> tuple[list[dict[str, Any]], Score]:
+        found = outcome(findings.scores, model, target)
+        picks = {"best": (found.best, found.best_heads), "chosen": (found.chosen, found.chosen_heads)}
+        if model.has_general_head:
+            picks = {"general": (found.best, found.best_heads)}
+        lines = [
+            {"pick": pick, "slot": slot, "head": head, "std": score.std} | spread(score)
+            for slot, (pick, (score, head)) in enumerate(picks.items())
+            if score.mean is not None
+        ]
+        return lines, found.best
+
+    return gathered(findings, findings.plan.models, findings.plan.targets, tell)

@@ -9,8 +9,9 @@ from functools import cached_property
 from statistics import fmean
 from typing import Literal
 
+from ctrbench.bench.folders import slug
 from ctrbench.bench.plan import ModelFacts, PlannedRun
-from ctrbench.bench.records import Cost, Record, Target, slug
+from ctrbench.bench.records import Cost, Record, Target
 from ctrbench.bench.spec import RunSpec
 from ctrbench.errors import ConfigError, in_words
 from ctrbench.report import grid, tables
@@ -19,6 +20,7 @@ from ctrbench.report.findings import Findings
 from ctrbench.report.site.asked import Asked
 
 Status = Literal["done", "failed", "missing"]
+STATUSES: tuple[Status, ...] = ("done", "failed", "missing")
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +58,11 @@ class Shown:
         """As people read it."""
         return self.findings.table.title
 
+    @property
+    def whole(self) -> bool:
+        """Whether no run of it is missing; failed ones may be among them."""
+        return None not in self.findings.records
+
 
 @dataclass(frozen=True, eq=False)
 class Use:
@@ -66,13 +73,24 @@ class Use:
     planned: PlannedRun
 
 
+@dataclass(frozen=True, eq=False)
+class Near:
+    """A row that a run would be of, had it the row's settings."""
+
+    shown: Shown
+    row: ModelFacts
+    options: tuple[str, ...]
+    """What would have to be asked for, so that the row had the run's."""
+
+
 @dataclass
 class Trained:
-    """One run, and where it is used."""
+    """One run, and where it is used; or, where no table has it, the tables that nearly do."""
 
     spec: RunSpec
     record: Record | None
     uses: list[Use] = field(default_factory=list)
+    near: list[Near] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -80,9 +98,9 @@ class Trained:
         return self.spec.id
 
     @property
-    def row(self) -> ModelFacts:
-        """Where it is used first."""
-        return self.uses[0].row
+    def name(self) -> str:
+        """Of the row where it is used first; else of its model."""
+        return self.uses[0].row.title if self.uses else self.spec.model
 
     @property
     def tables(self) -> list[Shown]:
@@ -92,7 +110,7 @@ class Trained:
     def titles(self, shown: Shown | None = None) -> list[str]:
         """Of the rows that use it in one table; else of the row where it is used first."""
         rows = [use.row.title for use in self.uses if use.shown is shown]
-        return list(dict.fromkeys(rows)) or [self.row.title]
+        return list(dict.fromkeys(rows)) or [self.name]
 
     @property
     def status(self) -> Status:
@@ -103,7 +121,7 @@ class Trained:
     def title(self) -> str:
         """Model, domains, and seed."""
         added = "" if self.spec.base is None else f", added to {' + '.join(self.spec.base.domains)}"
-        return f"{self.row.title} on {' + '.join(self.spec.domains)}{added}, seed {self.spec.seed}"
+        return f"{self.name} on {' + '.join(self.spec.domains)}{added}, seed {self.spec.seed}"
 
     @property
     def cost(self) -> Cost:
@@ -144,6 +162,8 @@ class Site:
     left_out: Sequence[tuple[str, str]] = ()
     """Tables that are not shown, and why."""
     asked: Asked = field(default_factory=Asked)
+    others: Sequence[Trained] = ()
+    """Runs that are stored, and that none of the tables has."""
 
     def __post_init__(self) -> None:
         names = [shown.name for shown in self.tables]
@@ -157,7 +177,7 @@ class Site:
         found: dict[str, Trained] = {}
         for shown in self.tables:
             rows = {row.name: row for row in shown.findings.plan.models}
-            for planned, record in _with_records(shown.findings):
+            for planned, record in with_records(shown.findings):
                 run = found.setdefault(planned.spec.id, Trained(planned.spec, record))
                 run.uses.append(Use(shown, rows[planned.row], planned))
         return list(found.values())
@@ -165,6 +185,10 @@ class Site:
     def runs_of(self, shown: Shown) -> list[Trained]:
         """The runs of one table."""
         return [run for run in self.runs if shown in run.tables]
+
+    def near(self, shown: Shown) -> list[tuple[Trained, Near]]:
+        """Runs that would be a table's, had they its settings."""
+        return [(run, near) for run in self.others for near in run.near if near.shown is shown]
 
     def anchors(self, shown: Shown) -> dict[str, list[str]]:
         """By run: the rows of a table whose first run it is. Each row has one, also where rows share a run."""
@@ -176,6 +200,7 @@ class Site:
         return {run.id: [row for row, of in first.items() if of == run.id] for run in self.runs_of(shown)}
 
 
-def _with_records(findings: Findings) -> Iterable[tuple[PlannedRun, Record | None]]:
+def with_records(findings: Findings) -> Iterable[tuple[PlannedRun, Record | None]]:
+    """Each planned run, with its record if there is one."""
     known = {record.id: record for record in findings.records if record is not None}
     return ((run, known.get(run.spec.id)) for run in findings.plan.runs)

@@ -8,9 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from ctrbench.bench.records import Record
+from ctrbench.bench.spec import Kind
 from ctrbench.bench.verdicts import Verdict
 from ctrbench.report.grid import Column, Table
-from ctrbench.report.site.content import Site, Trained
+from ctrbench.report.site.content import STATUSES, Shown, Site, Trained, with_records
+
+ABOUT: dict[Kind, str] = {
+    "main": "How well each model ranks the clicks of the domains that it was trained on.",
+    "zero_shot": "What models reach on a domain that none of them was trained on, by the head that scores it.",
+    "new_domain": "What a domain reaches that is added to trained models, of which nothing else moves.",
+    "abilities": "What each kind of model can do, as found here.",
+    "dataset": "The data: users, products and samples of each domain.",
+    "map": "How far representations keep domains apart, before training and after it.",
+    "latency": "How long a batch takes to score, and what half precision costs in AUC.",
+}
+"""What each kind of table tells."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,21 @@ class Lacking:
         return sum(map(len, self.runs.values()))
 
 
+def about(shown: Shown) -> str:
+    """What a table tells, and how much of it is there."""
+    runs = {run.spec.id: record for run, record in with_records(shown.findings)}
+    counted = Counter("missing" if record is None else record.status for record in runs.values())
+    there = ", ".join(f"{counted[status]} {status}" for status in STATUSES if counted[status])
+    number = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    return ABOUT[shown.findings.table.kind] + (f" {number}: {there}." if runs else "")
+
+
+def leading(shown: Shown) -> list[Leader]:
+    """Who leads, of a whole table that compares models on equal terms: a column of two rows out of ten misleads."""
+    fits = shown.table is not None and shown.findings.table.kind == "main" and shown.whole
+    return leaders(shown.table) if fits and shown.table is not None else []
+
+
 def leaders(table: Table) -> list[Leader]:
     """For each column of which one value is the best."""
     found = []
@@ -44,7 +71,11 @@ def leaders(table: Table) -> list[Leader]:
         cells = [(row.name, row.cells[index]) for row in table.rows]
         best = [(name, cell.text) for name, cell in cells if cell.style == "best"]
         second = [(name, cell.text) for name, cell in cells if cell.style == "second"]
-        if best and sum(row.ranked and row.cells[index].value is not None for row in table.rows) > 1:
+        if (
+            best
+            and not column.aside
+            and sum(row.ranked and row.cells[index].value is not None for row in table.rows) > 1
+        ):
             found.append(Leader(_label(column), *_joined(best), *_joined(second)))
     return found
 
@@ -76,12 +107,17 @@ def facts(site: Site) -> list[tuple[str, str]]:
         "Rows": _unique(
             f"only the latest {plan.limit:,} of each domain and split" for plan in plans if plan.limit is not None
         ),
-        "Runs": [", ".join(f"{counted[status]} {status}" for status in ("done", "failed", "missing"))],
+        "Runs": [", ".join(f"{counted[status]} {status}" for status in STATUSES), *_others(site)],
         "Machine": _unique(_machine(record.provenance) for record in records),
         "Trained": _when(records),
         "Trained with": _unique(_versions(record.provenance) for record in records),
     }
     return [(name, "; ".join(lines)) for name, lines in told.items() if lines]
+
+
+def _others(site: Site) -> list[str]:
+    number = len(site.others)
+    return [f"{number} other{'' if number == 1 else 's'}, which no table here has"] if number else []
 
 
 def synthetic(site: Site) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ctrbench.bench.records import Cost, Metrics, Record
+from ctrbench.bench.settings import flat
 from ctrbench.report.page import Cell, Table
 
 _UNITS = {
@@ -36,7 +37,7 @@ def metrics(record: Record) -> Table:
 
 def settings(values: Mapping[str, Any]) -> Table:
     """Settings by their dotted names, as `--set` takes them."""
-    return Table("", ["setting", "value"], [(name, _text(value)) for name, value in _flat(values)])
+    return Table("", ["setting", "value"], [(name, _text(value)) for name, value in flat(values)])
 
 
 def cost(record: Record) -> Table:
@@ -54,7 +55,7 @@ def from_one(epoch: int | None) -> int | None:
 
 def provenance(record: Record) -> Table:
     """Versions, machine and times; rows; the hashes that make runs comparable."""
-    rows: list[tuple[str, Cell]] = [(name, _text(value)) for name, value in _flat(record.provenance)]
+    rows: list[tuple[str, Cell]] = [(name, _text(value)) for name, value in flat(record.provenance)]
     rows += [
         ("run", record.id),
         ("model version", record.spec.model_version),
@@ -64,14 +65,6 @@ def provenance(record: Record) -> Table:
         *((f"test rows of {domain}", f"hash {found}") for domain, found in record.rows.test_hash.items()),
     ]
     return Table("", ["what", "value"], rows)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _text(value: Any) -> str:

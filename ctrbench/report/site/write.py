@@ -75,7 +75,7 @@ def _pages(site: Site) -> dict[str, str]:
         made[f"tables/{shown.name}.html"] = _table(environment, site, shown, figures[shown.name], faults)
         if shown.table is not None:
             made |= {f"tables/{shown.name}.{form}": render(shown.table, form) for form in DOWNLOADS}
-    for run in site.runs:
+    for run in [*site.runs, *site.others]:
         if run.record is not None:
             made[f"runs/{run.id}.html"] = _run(environment, site, run)
     return {"index.html": _overview(environment, site, figures), **made, **_assets()}
@@ -96,7 +96,8 @@ def _overview(environment: Environment, site: Site, figures: Mapping[str, Sequen
         root="",
         facts=overview.facts(site),
         synthetic=overview.synthetic(site),
-        leaders=overview.leaders,
+        about=overview.about,
+        leaders=overview.leading,
         verdicts=overview.verdicts,
         lacking=overview.lacking(site),
         figures=[],
@@ -113,8 +114,9 @@ def _table(
         shown=shown,
         synthetic=shown.findings.plan.dataset.synthetic,
         groups=_groups(shown.table),
-        rows={row.title: row.name for row in shown.findings.plan.models},
+        rows={run.row for run in shown.findings.plan.runs},
         runs=site.runs_of(shown),
+        near=site.near(shown),
         downloads=DOWNLOADS,
         figures=figures,
         faults=faults,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class TableFile(DatasetSource):
     """A user's own tables. What they are called and what is in them, the TOML says: see docs/own_data.md."""
 
+    api_version = 1
     fields: ClassVar[tuple[Field, ...]] = ()
     prompts: ClassVar[Mapping[str, Prompt]] = {}
 

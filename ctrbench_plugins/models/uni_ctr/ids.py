@@ -36,6 +36,7 @@ class UniCTRIds(DomainNetworks):
     Ours: the width, which is that of DeBERTa-V3-Large, and layers that add to their input, as a language model's do.
     """
 
+    api_version = 1
     category = "multi_domain"
 
     class Config(LadderConfig):

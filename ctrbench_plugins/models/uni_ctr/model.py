@@ -37,6 +37,7 @@ class UniCTR(DomainNetworks):
     attention axis, padding and general network; the defaults follow the paper, and options follow the code.
     """
 
+    api_version = 1
     category = "language_model"
     version = "2"
     has_general_head = True

@@ -1,0 +1,37 @@
+"""Models that no installed package brings any more, though runs of them are stored. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ctrbench import registry
+from ctrbench.bench import records
+from ctrbench.bench.folders import slug
+from ctrbench.bench.records import Unusable
+from ctrbench.bench.spec import TableSpec
+
+
+def gone(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]:
+    """Of these rows those whose model is gone, each with the sentence that says so and who brought it."""
+    installed = set(registry.names("models"))
+    missing = {row: table.model_of(row) for row in rows if table.model_of(row) not in installed}
+    origins = {row: _origins(results, model) for row, model in missing.items()}
+    return {
+        row: f"the model {missing[row]!r} is not installed, so its row is left out; its stored runs are of "
+        f"{' and '.join(sorted(found))}: install that to see them"
+        for row, found in origins.items()
+        if found
+    }
+
+
+def _origins(results: Path, model: str) -> set[str]:
+    """Distribution and version of each stored run's plugin."""
+    found = set()
+    for file in results.glob(f"*/{slug(model)}/*/record.json"):
+        with suppress(Unusable):
+            record = records.read(file)
+            if record is not None and record.spec.model == model and (plugin := record.provenance.get("plugin")):
+                found.add(f"{plugin.get('distribution')} {plugin.get('version', '')}".strip())
+    return found

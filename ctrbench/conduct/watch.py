@@ -1,0 +1,72 @@
+"""All that is watched while a plugin is imported, or its code runs. What it does wrong is told, and put right."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctrbench.conduct.blame import Suspect, described
+from ctrbench.conduct.speech import diverted
+from ctrbench.conduct.state import RANDOM, kept
+from ctrbench.conduct.writes import watched
+
+if TYPE_CHECKING:
+    from ctrbench.registry import Plugin
+
+SLOW = 5.0
+"""Seconds of an import after which the plugin is named."""
+_NAMED = 3  # files in a sentence
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def importing(plugin: Plugin) -> Iterator[None]:
+    """Within, a plugin is imported. Nothing can be done where that ends the process, as `os._exit` does."""
+    who = described(plugin)
+    if plugin.kind == "models":
+        import torch  # noqa: F401  # as every model does: these seconds are not the plugin's
+    timer = threading.Timer(SLOW, _log.warning, (f"{who} has been importing for {SLOW:g} s; it goes on",))
+    timer.daemon = True
+    timer.start()
+    try:
+        with diverted(f"{who}, which is being imported,"), kept() as changed:
+            yield
+    finally:
+        timer.cancel()
+    _tell_changes(f"{who} changed {{}} when it was imported", changed)
+
+
+@contextmanager
+def running(suspect: Suspect, may_write: Sequence[Path], *, here: bool = False) -> Iterator[None]:
+    """Within, code of a plugin runs, and may write to these places only; see `kept`, `watched` and `diverted`.
+
+    `here`: whether what appears in the working folder counts, too, whoever writes it; compiled code is not seen else.
+    Python's own random numbers are put back in silence: what fetches files from the web draws pauses from them.
+    """
+    before = set(os.listdir()) if here else set()
+    with watched(suspect.packages, may_write) as written, diverted(suspect), kept() as changed:
+        yield
+    _tell_changes(f"{suspect} changed {{}} while it ran", [name for name in changed if name != RANDOM[0]])
+    if here:
+        new = [Path(os.path.abspath(name)) for name in sorted(set(os.listdir()) - before)]
+        allowed = [Path(os.path.abspath(place)) for place in may_write]
+        written += [path for path in new if path not in written and not _holds(path, allowed)]
+    if written:
+        more = f" and {len(written) - _NAMED} more" if len(written) > _NAMED else ""
+        paths = ", ".join(map(str, written[:_NAMED])) + more
+        _log.warning("%s wrote where it may not, to %s; %s", suspect, paths, suspect.advice)
+
+
+def _holds(path: Path, places: Sequence[Path]) -> bool:
+    """Whether one of these places is this one, or lies in it."""
+    return any(place.is_relative_to(path) for place in places)
+
+
+def _tell_changes(sentence: str, changed: Sequence[str]) -> None:
+    if changed:
+        _log.warning("%s; it is put back, and other runs are as without it", sentence.format(", ".join(changed)))

@@ -1,0 +1,60 @@
+"""What a fresh dataset lets doubt its source: rows given twice, features that tell the label, histories of the future.
+
+A look at some rows, which costs little; `ctrbench data audit` looks at all, and proves or refutes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from ctrbench.conduct.blame import Suspect
+from ctrbench.data.steps import REPEATED_ROW
+
+if TYPE_CHECKING:
+    from ctrbench.data.store import PreparedDataset
+
+_ROWS = 20_000
+"""The latest train rows of each domain, which are looked at."""
+_LATER = 0.1
+"""Share of the entries of histories that may be of items which the user first meets later."""
+_log = logging.getLogger(__name__)
+
+
+def tell_doubts(data: PreparedDataset, source_name: str) -> None:
+    """Log a sentence with the source's name and distribution for each doubt."""
+    suspect = Suspect("datasets", source_name)
+    for doubt in (*_repeats(data), *_leaks(data)):
+        _log.warning("%s %s; `ctrbench data audit %s` says more, and %s", suspect, doubt, data.path, suspect.advice)
+
+
+def _repeats(data: PreparedDataset) -> Iterator[str]:
+    again = sum(problem.count for problem in data.manifest.problems if problem.reason == REPEATED_ROW)
+    if again:
+        yield f"gives {again:,} rows twice (domain, user, item and time alike; the first stands), or its files do"
+
+
+def _leaks(data: PreparedDataset) -> Iterator[str]:
+    from ctrbench.data.audit_features import NEARLY, features_of, telling  # which import what prepares, too
+
+    names = list(features_of(data))
+    if not names and not data.manifest.own_history:
+        return
+    rows = data.rows("train", limit=_ROWS)
+    for name in names:
+        values = rows.select(value=pl.col(name), label=pl.col("label").cast(pl.Int64))
+        if (told := telling(values)) >= NEARLY:
+            yield f"gives a feature {name!r} that tells the label (AUC {told:.2f} on {rows.height:,} rows): it leaks it"
+    if data.manifest.own_history and (share := _later(rows)) > _LATER:
+        yield f"leaks the future: {share:.0%} of what its histories show the user first meets later"
+
+
+def _later(rows: pl.DataFrame) -> float:
+    """Of the entries of histories whose item the user has rows with, the share whose first one is not before."""
+    first = rows.group_by("user", "item").agg(met=pl.col("time").min())
+    shown = rows.select("user", "time", item="history").explode("item").drop_nulls()
+    known = shown.join(first, on=["user", "item"])
+    return known.select((pl.col("met") >= pl.col("time")).mean()).item() or 0.0

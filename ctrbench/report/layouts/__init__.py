@@ -1,0 +1,1 @@
+"""How each kind of table is laid out, and what only layouts need."""

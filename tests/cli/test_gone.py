@@ -1,0 +1,92 @@
+"""Models whose package was uninstalled, and of which runs are stored: one sentence, and the other rows are shown."""
+
+from pathlib import Path
+
+import pytest
+
+from ctrbench.bench import records
+from ctrbench.cli import main
+from tests.fakes import FAKES, FakeData, entry, make_record, register, register_models
+
+TABLE = """
+schema = 1
+title = "Main"
+kind = "main"
+domains = ["fashion", "gift_cards"]
+models = ["multi", "language"]
+[profiles.demo]
+dataset = "fake"
+"""
+ASKED = ("main.toml", "--models", "multi,single", "--format", "csv")
+SENTENCE = (
+    "ctrbench: main: the model 'single' is not installed, so its row is left out; its stored runs are of "
+    "their-package 1.2: install that to see them\n"
+)
+
+
+def execute(planned, data, results, watch):
+    plugin = {"distribution": "their-package", "version": "1.2", "entry_point": "theirs:Single"}
+    record = make_record(planned, {}, provenance={"plugin": plugin})
+    records.save(results, record)
+    return record
+
+
+@pytest.fixture(autouse=True)
+def _uninstalled(monkeypatch, tmp_path, capsys):
+    """Runs of two models, of which one is uninstalled then."""
+    monkeypatch.chdir(tmp_path)
+    Path("main.toml").write_text(TABLE)
+    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
+    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
+    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
+    register_models(monkeypatch)
+    assert main(["run", *ASKED]) == 0
+    assert "single,fashion" in capsys.readouterr().out
+    register(monkeypatch, *(entry("ctrbench.models", name, FAKES[name]) for name in ("multi", "language")))
+
+
+def test_show_says_whose_the_model_was_and_shows_the_others(capsys):
+    assert main(["show", *ASKED]) == 2
+    out, err = capsys.readouterr()
+    assert err == SENTENCE
+    assert "multi,fashion" in out
+    assert "single" not in out
+
+
+def test_settings_of_the_model_are_no_mistake(capsys):
+    assert main(["show", *ASKED, "--set", "single.train.epochs=3"]) == 2
+    assert capsys.readouterr().err == SENTENCE
+
+
+def test_without_any_other_row_there_is_the_sentence_alone(capsys):
+    assert main(["show", "main.toml", "--models", "single"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "their-package 1.2" in err
+
+
+def test_a_damaged_record_hides_nothing(capsys):
+    damaged, *_ = Path("results/fake/single").glob("*/record.json")
+    damaged.write_text("{")
+    assert main(["show", *ASKED]) == 2
+    assert capsys.readouterr().err == SENTENCE
+
+
+def test_a_name_that_nothing_is_stored_of_is_a_typo(capsys):
+    assert main(["show", "main.toml", "--models", "multi,langauge"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "Did you mean 'language'?" in err
+
+
+def test_run_asks_for_what_is_installed_before_it_trains(capsys):
+    assert main(["run", *ASKED]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "unknown model 'single'" in err
+
+
+def test_report_writes_the_others(capsys):
+    assert main(["report", "main.toml", "--models", "multi,single", "--out", "site"]) == 2
+    assert SENTENCE in capsys.readouterr().err
+    assert (Path("site") / "index.html").is_file()

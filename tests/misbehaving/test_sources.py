@@ -1,0 +1,92 @@
+"""Sources that break promises: what ends a preparation is one sentence with names, and what does not is told."""
+
+from pathlib import Path
+
+import pytest
+
+from ctrbench.cli import main
+from ctrbench.data.resolve import open_dataset
+from ctrbench.errors import PluginError
+from tests.misbehaving.site import install
+
+ENDS = {
+    "Signature": "failed when it was asked for its rows (TypeError",
+    "Eager": "the source's interactions are a DataFrame, not a polars LazyFrame",
+    "Inputs": "failed when it was asked for its files (AttributeError",
+    "Columns": "the source's interactions have no column 'time': they have domain, user, item, when",
+    "Types": "the source's interactions have a column 'time' of String, not of numbers",
+    "Numbers": "the source's interactions have a column 'user' of Int64, not of texts",
+    "Declares": "the source declares a field 'colour' and gives no such column",
+    "Raises": "failed when it was asked for its rows (KeyError: 'items')",
+    "Download": "failed when it was asked for a download (ValueError: no server)",
+}
+TOLD = {
+    "Twice": "gives 50 rows twice",
+    "Label": "gives a feature 'hour' that tells the label (AUC 1.00 on 480 rows)",
+    "Histories": "leaks the future:",
+    "Writes": "wrote where it may not, to {here}/acme.log",
+    "WritesByPolars": "wrote where it may not, to {here}/acme.parquet",
+    "DownloadsElsewhere": "wrote where it may not, to {cache}/raw/acme.txt",
+    "Seeds": "changed numpy's random numbers while it ran",
+}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder and a cache of their own, and the bad sources installed."""
+    source = Path(__file__).with_name("acme_sources.py").read_text("utf-8")
+    names = ["Fine", *ENDS, *TOLD, "LazilyRaises", "Prints"]
+    install(tmp_path / "site", {"acme_sources": source}, {f"datasets {name}": f"acme_sources:{name}" for name in names})
+    for folder in ("here", "cache", "temporary"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("CTRBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_good_source_is_not_mentioned(here, caplog, capsys):
+    assert open_dataset("Fine").domains == ("books", "games")
+    assert caplog.messages == []
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_what_cannot_be_prepared_is_one_sentence_with_names(here, name):
+    with pytest.raises(PluginError) as caught:
+        open_dataset(name)
+    message = str(caught.value)
+    assert message.startswith(f"the dataset plugin {name!r} of acme-ctr 1.2")
+    assert ENDS[name] in message
+    assert "\n" not in message
+    assert not list((here.parent / "cache").glob("datasets/*/manifest.json"))
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_makes_a_dataset_doubtful_is_told(here, name, caplog):
+    assert open_dataset(name).count("train") > 0
+    told = [text for text in caplog.messages if f"the dataset plugin {name!r} of acme-ctr 1.2" in text]
+    assert len(told) == 1
+    assert TOLD[name].format(here=here, cache=here.parent / "cache") in told[0]
+
+
+def test_what_a_source_raises_while_rows_are_read_names_it(here):
+    with pytest.raises(PluginError, match=r"the dataset plugin 'LazilyRaises' of acme-ctr 1\.2.*ZeroDivisionError"):
+        open_dataset("LazilyRaises")
+
+
+def test_what_a_source_prints_goes_to_stderr(here, capsys):
+    open_dataset("Prints")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "the dataset plugin 'Prints' of acme-ctr 1.2 prints to stdout" in err
+    assert "reading\n" in err
+
+
+def test_prepare_says_it_in_one_line_and_leaves_nothing(here, capsys):
+    assert main(["data", "prepare", "Raises", "--root", "raw", "--out", "made"]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("ctrbench: ")]
+    assert len(said) == 1
+    assert "the dataset plugin 'Raises' of acme-ctr 1.2" in said[0]
+    assert not Path("made").exists()
