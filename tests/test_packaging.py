@@ -16,7 +16,7 @@ FILES = [path for top in ("ctrbench", "ctrbench_plugins") for path in (ROOT / to
 def test_every_package_is_named():
     found = {path.parent for path in FILES if path.name == "__init__.py"}
     assert found == {folder for folder in FOLDERS if "benchmarks" not in folder.parts}
-    assert PACKAGES == sorted(PACKAGES)
+    assert sorted(PACKAGES) == PACKAGES
 
 
 def test_every_file_that_is_no_module_is_named():

@@ -23,9 +23,7 @@ from tests.fresh import Environment
 from tests.stranger import as_installed
 
 PAGE = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text("utf-8")
-FILES = {
-    path: text for path, text in re.findall(r"`(my-fm/[\w./-]+)`[^`]*?\n\n```\w+\n(.*?)```", PAGE, flags=re.DOTALL)
-}
+FILES = dict(re.findall(r"`(my-fm/[\w./-]+)`[^`]*?\n\n```\w+\n(.*?)```", PAGE, flags=re.DOTALL))
 SH = [line for text in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL) for line in text.splitlines()]
 INLINE = re.findall(r"`(ctrbench [a-z-]+ [^`]+)`", PAGE)
 NEW, INSTALL, TABLE3, PYTEST, _, PREPARE, ON_CLICKS, ON_BERT, WIDTH, *_ = SH
@@ -79,7 +77,8 @@ def test_the_page_has_a_test_of_each_kind_and_the_model_is_short():
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("models", "my_fm"), ("datasets", "my_clicks"), ("backbones", "my-bert"), ("tables", "my_tables")]
+    ("kind", "name"),
+    [("models", "my_fm"), ("datasets", "my_clicks"), ("backbones", "my-bert"), ("tables", "my_tables")],
 )
 def test_each_plugin_is_registered_and_states_its_api(kind, name):
     plugin = registry.find(kind, name)
@@ -126,7 +125,9 @@ def test_installed_it_is_in_table_iii_and_its_record_says_whose_it_is(tmp_path):
     environment = Environment.make(tmp_path / "environment")
     environment.pip_install(shutil.copytree(PROJECT, tmp_path / "my-fm"))
     cache = {"CTRBENCH_CACHE": str(tmp_path / "cache")}
-    ran = environment.python("-m", *shlex.split(TABLE3), *QUICK, "--set", "deepfm.train.epochs=1", cwd=tmp_path, **cache)
+    ran = environment.python(
+        "-m", *shlex.split(TABLE3), *QUICK, "--set", "deepfm.train.epochs=1", cwd=tmp_path, **cache
+    )
     assert ran.returncode == 0, ran.stderr
     assert {"my_fm", "deepfm"} <= {line.split()[0] for line in ran.stdout.splitlines() if line}
     (file,) = (tmp_path / "results").glob("demo/my_fm/*/record.json")

@@ -59,7 +59,7 @@ class BackboneFiles:
 
 @contextmanager
 def resolved() -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """Within, which backbones are resolved: by name, who brings it (nobody, where it is no plugin's) and its revision."""
+    """Within, which backbones are resolved: each one's name, who brings it, if a plugin does, and its revision."""
     seen: dict[str, dict[str, str]] = {}
     before = _seen.set(seen)
     try:

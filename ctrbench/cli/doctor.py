@@ -19,7 +19,7 @@ Row = tuple[str, ...]
 """Cells; the last one is a state."""
 Line = tuple[str, str]
 """Text and style."""
-STYLES = {"ok": "", "": "", "not installed": "dim"}
+STYLES = {"ok": "", "": "", "not installed": "dim", "cannot be written": "yellow"}
 """Of states; the others are red."""
 STATES = {
     "unfit": "requirements not met",

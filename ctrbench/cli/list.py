@@ -96,6 +96,7 @@ def _tables(known: Mapping[Plugin, Health]) -> Iterator[Line]:
             line = f"{name.ljust(width)}  {table_title(file)}  ({plugin.origin})"
             yield (line, "") if len(places) == 1 else (table_collision(name, places), "red")
         except CtrbenchError as error:
-            yield str(error), "red"
+            if not known:  # else its plugin's sentence says so
+                yield str(error), "red"
     for plugin, health in known.items():
         yield from _sentences(health) if plugin.kind == "tables" else ()

@@ -16,6 +16,7 @@ from ctrbench.bench import catalog
 from ctrbench.bench.facts import check_contract
 from ctrbench.bench.spec import TableSpec
 from ctrbench.conduct.blame import described
+from ctrbench.conduct.state import kept
 from ctrbench.data.source import DatasetSource
 from ctrbench.errors import CtrbenchError, PluginError
 from ctrbench.registry import Plugin
@@ -25,20 +26,21 @@ def examine(**fields: str) -> dict[str, Any]:
     """What an import of `Plugin(**fields)` gives, as JSON:
 
     `faults` (sentences), `other_api` (whether that is the fault), `api_version` (as it states it), `seconds`, `said`
-    (the first line that it printed), `category` and `about` (the first line of its docstring), and of a package of
-    tables the file of each, by name.
+    (the first line that it printed), `changed` (what of the process, see `conduct.state`), `category` and `about` (the
+    first line of its docstring), and of a package of tables the file of each, by name.
     """
     plugin = Plugin(**fields)
-    with _heard() as output:
+    with kept() as changed, _heard() as output:
         start = time.perf_counter()
         try:
-            found = plugin.load()
+            found = plugin.load_unwatched()
         except CtrbenchError as error:
             return {"faults": [str(error)], "other_api": error.__cause__ is None}  # else the import's fault caused it
         facts = {"seconds": time.perf_counter() - start, "said": _first_line(output)}
     about = "" if isinstance(found, ModuleType) else (inspect.getdoc(found) or "").partition("\n")[0]
     category, stated = str(getattr(found, "category", "")), plugin.stated_api(found)
-    return {**facts, "category": category, "about": about, "api_version": stated, **_checked(plugin, found)}
+    facts |= {"changed": changed, "category": category, "about": about, "api_version": stated}
+    return {**facts, **_checked(plugin, found)}
 
 
 def _checked(plugin: Plugin, found: Any) -> dict[str, Any]:

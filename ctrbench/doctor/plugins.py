@@ -12,6 +12,7 @@ from typing import Any
 from ctrbench import registry
 from ctrbench.bench.catalog import collision
 from ctrbench.conduct.blame import described
+from ctrbench.conduct.watch import SLOW
 from ctrbench.doctor import TIMEOUT
 from ctrbench.doctor.apart import Job, answers
 from ctrbench.doctor.requirements import OURS, unmet
@@ -20,8 +21,6 @@ from ctrbench.registry import Plugin
 
 Tell = Callable[[str], None]
 """Hears what is looked at."""
-SLOW = 3.0
-"""Seconds from which an import is called slow; libraries that plugins share do not count."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,8 @@ def _notes(plugin: Plugin, answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{described(plugin)} takes {seconds:.1f} s to import; let it import what is heavy where it is used"
     if line := answer.get("said"):
         yield f"{described(plugin)} prints at import ({line!r}); stdout is for results, so let it use logging"
+    if changed := answer.get("changed"):
+        yield f"{described(plugin)} changes {', '.join(changed)} at import; ctrbench puts it back, so let it not do so"
 
 
 def _taken(plugins: Sequence[Plugin], answers: Sequence[Mapping[str, Any]]) -> dict[Plugin, list[str]]:

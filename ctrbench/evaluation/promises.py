@@ -64,7 +64,7 @@ class Promises:
         for weight in hits[0] if len(hits) > 1 else ():
             if _apart(hits[0][weight], hits[1][weight], len(self.model.domains)):
                 how = f"has a part for each in one weight, {weight}, which belongs into PerDomain"
-                raise self._coupled(*present, how)
+                raise self._coupled(present[0], present[1], how)
 
     def _logits(self, batch: Batch) -> Tensor:
         with blaming(self.suspect, f"in its forward, on {len(batch)} rows"), self._autocast():

@@ -11,26 +11,34 @@ class Kind:
 
     name: str
     what: str
-    """In a sentence: a ..."""
+    """In words, for `a …`."""
     registered: str
     """One of `registry.GROUPS`."""
-    module: str
-    """The file that holds it, in the package; `{package}` is the package's name."""
-    points_to: str
-    """What its entry point names, within the package."""
+    module: str = ""
+    """The module that holds it; tables stand in a file of their own."""
+    function: str = ""
+    """What an entry point names in that module; a class, where it is no function."""
+    suffix: str = ""
+    """How the name of that class ends."""
     needs: tuple[str, ...] = ()
     """The distributions that its code imports, beside ctrbench."""
-    suffix: str = ""
-    """How the name of its class ends, if it has one."""
+
+    def file(self, package: str) -> str:
+        """The file that holds it, in its package."""
+        return f"{self.module}.py" if self.module else f"{package}.toml"
+
+    def entry_point(self, package: str, class_name: str) -> str:
+        """What its entry point refers to."""
+        return f"{package}.{self.module}:{self.function or class_name}" if self.module else package
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("model", "model on ids", "models", "model.py", ".model:{class_name}", ("torch",), "Model"),
-        Kind("text-model", "model on a language model", "models", "model.py", ".model:{class_name}", ("torch",), "Model"),
-        Kind("dataset", "dataset", "datasets", "dataset.py", ".dataset:{class_name}", ("polars",), "Dataset"),
-        Kind("backbone", "backbone", "backbones", "backbone.py", ".backbone:resolve", ("torch", "transformers")),
-        Kind("tables", "table", "tables", "{package}.toml", ""),
+        Kind("model", "model on ids", "models", "model", suffix="Model", needs=("torch",)),
+        Kind("text-model", "model on a language model", "models", "model", suffix="Model", needs=("torch",)),
+        Kind("dataset", "dataset", "datasets", "dataset", suffix="Dataset", needs=("polars",)),
+        Kind("backbone", "backbone", "backbones", "backbone", "resolve", needs=("torch", "transformers")),
+        Kind("tables", "table", "tables"),
     )
 }

@@ -45,7 +45,7 @@ def write(name: str, kind_name: str, out: Path | None = None) -> Written:
         for path, text in texts.items():
             (beside / path).parent.mkdir(parents=True, exist_ok=True)
             (beside / path).write_text(text, "utf-8")
-    what = f"the {kind.what} {names.package!r}, in {folder / 'src' / names.package / _module(names, kind)}"
+    what = f"the {kind.what} {names.package!r}, in {folder / 'src' / names.package / kind.file(names.package)}"
     return Written(folder, what, _next_steps(folder, trial(names, kind, around)))
 
 
@@ -84,7 +84,7 @@ def _templates(names: Names, kind: Kind) -> list[tuple[str, str]]:
         ("setup.cfg", "common/setup.cfg"),
         ("README.md", "common/README.md"),
         (f"{package}/__init__.py", "common/__init__.py"),
-        (f"{package}/{_module(names, kind)}", f"{kind.name}/plugin"),
+        (f"{package}/{kind.file(names.package)}", f"{kind.name}/plugin"),
         (f"tests/test_{names.package}.py", f"{kind.name}/tests"),
     ]
 
@@ -97,17 +97,13 @@ def _known(names: Names, kind: Kind, around: Surroundings) -> Mapping[str, Any]:
         "class_name": names.class_name,
         "kind": kind,
         "api_version": API_VERSION,
-        "module": _module(names, kind),
-        "entry_point": names.package + kind.points_to.format(class_name=names.class_name),
+        "file": kind.file(names.package),
+        "entry_point": kind.entry_point(names.package, names.class_name),
         "minor": ".".join(__version__.split(".")[:2]),
         "around": around,
         "trial": trial(names, kind, around),
         "random_backbone": random_backbone() if kind.name == "text-model" else "",
     }
-
-
-def _module(names: Names, kind: Kind) -> str:
-    return kind.module.format(package=names.package)
 
 
 def _next_steps(folder: Path, trial: str) -> tuple[str, ...]:

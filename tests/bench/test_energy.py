@@ -11,6 +11,8 @@ from ctrbench.bench.energy import Counter, measured, processors
 from ctrbench.bench.execute import execute
 from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.records import Cost
+from ctrbench.training.checkpoint import save_tensors
+from ctrbench.training.course import FitResult
 from tests.bench.test_execute import planned
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -159,7 +161,8 @@ def test_a_training_that_goes_on_from_a_checkpoint_was_measured_in_part_so_its_e
     run = planned(toy)
     checkpoint = RunFolder.of(tmp_path, "toy", run.spec).checkpoint
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_bytes(b"where an earlier command stopped")
+    stopped = {"result": FitResult().model_dump(), "optim": [], "config": {}}
+    save_tensors(checkpoint, {"where": torch.zeros(1)}, stopped)
     fit = module.fit
     monkeypatch.setattr(module, "fit", lambda *args, **more: checkpoint.unlink() or fit(*args, **more))
     record = execute(run, toy, tmp_path)

@@ -1,4 +1,4 @@
-"""Every record says who brought each plugin that had a part in the run, and in which version; no run's id depends on it."""
+"""Every record says who brought each plugin that had a part in the run; no run's id depends on it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -50,9 +50,7 @@ def test_a_record_names_the_plugins_of_model_dataset_backbone_and_table(stranger
     found = execute(run, data, tmp_path / "results").provenance
     assert found["plugin"] == OF_MODEL
     assert found["dataset"] == {"name": "their_data", **OF_DATA}
-    assert found["backbones"] == {
-        "tiny-bert": {"distribution": "backbone-dist", "version": "1.0", "entry_point": TINY}
-    }
+    assert found["backbones"] == {"tiny-bert": {"distribution": "backbone-dist", "version": "1.0", "entry_point": TINY}}
     assert found["table"] == {
         "name": "theirs",
         "distribution": "table-dist",

@@ -51,6 +51,9 @@ def test_a_table_that_is_no_toml_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.syspath_prepend(str(tmp_path))
     register(monkeypatch, entry("ctrbench.tables", "x", "faulty_tables"))
     assert "is not valid TOML" in lines(capsys, "tables")[0]
+    (detailed,) = lines(capsys, "tables", "--details", "-q")
+    assert detailed.startswith("the table 'faulty' of fakedist 1.0 cannot be used (")
+    assert "is not valid TOML" in detailed
 
 
 def test_all_kinds_stand_under_their_names(capsys):

@@ -27,9 +27,10 @@ MODULES = {
     "hangs": "import time\nwhile True: time.sleep(1)",
     "slow": "import time; time.sleep(0.7)" + MODEL,
     "prints": "import os; os.write(1, b'from C\\n'); print('hello')" + MODEL,
+    "shifts": "import random; random.random()" + MODEL,
     "closes": "import sys; sys.stdout = sys.stderr = None" + MODEL,
     "keeps": "import threading\nthreading.Thread(target=threading.Event().wait).start()" + MODEL,
-    "poisons": "import sys; sys.modules['pydantic'] = None; raise ImportError('poison')",
+    "z_bad": "import sys; sys.modules['pydantic'] = None; raise ImportError('poison')",
     "later": MODEL + "    api_version = 99",
     "other": "class Model: pass",
     "z_good": MODEL,
@@ -43,7 +44,7 @@ FAULTS = {
     "pretends": "(it ends Python with exit code 0)",
     "dies": "(Python dies of it: SIGSEGV)",
     "hangs": "(it takes longer than ",
-    "poisons": "poison",
+    "z_bad": "poison",
     "later": "is built for version 99",
     "other": "is no CTRModel",
 }
@@ -88,7 +89,9 @@ def test_each_fault_is_one_sentence_with_plugin_distribution_and_fault_and_hides
     assert of["other"].state == of["ends"].state == "broken"
     assert "'slow' of slow-dist 1.0 takes 0." in of["slow"].notes[0]
     assert "'prints' of prints-dist 1.0 prints at import ('from C')" in of["prints"].notes[0]
-    assert ["prints at import" in str(health.notes) for health in found].count(True) == 1
+    assert "'shifts' of shifts-dist 1.0 changes Python's random numbers at import" in of["shifts"].notes[0]
+    told_of = {health.plugin.name for health in found for note in health.notes if " s to import" not in note}
+    assert told_of == {"prints", "shifts"}
     assert told[-1] == f"plugin {len(plugins)} of {len(plugins)}: z_good of z_good-dist"
 
 

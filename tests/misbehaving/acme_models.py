@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ class Fine(CTRModel):
     """A sum of embeddings, and a layer per domain."""
 
     category = "multi_domain"
-    train_defaults = {"epochs": 1, "batch_size": 16, "lr": 0.01}
+    train_defaults: ClassVar = {"epochs": 1, "batch_size": 16, "lr": 0.01}
 
     class Config(CTRModel.Config):
         dim: int = 4
@@ -58,7 +59,7 @@ class NoConfig(Fine):
 
 
 class Rates(Fine):
-    train_defaults = {"epochs": 1, "learning_rate": 1}
+    train_defaults: ClassVar = {"epochs": 1, "learning_rate": 1}
 
 
 class Wide(Fine):

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ class Fine(DatasetSource):
         Field(name="hour", kind="number"),
         Field(name="history", kind="history", of="user"),
     )
-    prompts = {"default": Prompt(template="{user} sees {item}", history_item="{item}")}
+    prompts: ClassVar = {"default": Prompt(template="{user} sees {item}", history_item="{item}")}
 
     def download(self, root):
         root.mkdir(parents=True, exist_ok=True)

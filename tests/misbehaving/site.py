@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def install(site: Path, modules: Mapping[str, str], entries: Mapping[str, str], name: str = "acme-ctr") -> None:
-    """Write it into a folder on `sys.path`. `modules`: sources by name; `entries`: `group name` to what it points at."""
+    """Write it into a folder on `sys.path`. `modules`: sources by name; `entries`: `group name` to its value."""
     site.mkdir(parents=True, exist_ok=True)
     for module, text in modules.items():
         (site / f"{module}.py").write_text(text)

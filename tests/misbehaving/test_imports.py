@@ -49,7 +49,9 @@ def test_a_slow_one_is_named_while_it_works(imported, monkeypatch):
 
 
 def test_the_seconds_of_torch_are_not_the_plugins(tmp_path):
-    install(tmp_path, {"acme_import": "import sys\nModel = 'torch' in sys.modules"}, {"models mine": "acme_import:Model"})
+    install(
+        tmp_path, {"acme_import": "import sys\nModel = 'torch' in sys.modules"}, {"models mine": "acme_import:Model"}
+    )
     program = "from ctrbench import registry; raise SystemExit(not registry.load('models', 'mine'))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0

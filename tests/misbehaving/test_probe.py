@@ -1,4 +1,4 @@
-"""The look at a few rows before a training: it finds nothing wrong with good models, changes nothing, and costs little."""
+"""The look at a few rows before a training: it faults no good model, changes nothing, and costs little."""
 
 import copy
 import random

@@ -11,7 +11,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ctrbench.api import CTRModel, FieldEmbedding, IdFeaturizer, PerDomain, Rate, Size, mlp
+from ctrbench.api import (
+    CTRModel,
+    FieldEmbedding,
+    IdFeaturizer,
+    PerDomain,
+    Rate,
+    Size,
+    TextFeaturizer,
+    load_encoder,
+    load_tokenizer,
+    mlp,
+)
 from ctrbench.errors import ConfigError, PluginError
 from ctrbench.testing import ModelTests
 from tests.fakes import entry, register
@@ -618,6 +629,38 @@ class ForgetfulFeaturizer(Small):
     @classmethod
     def featurizer(cls, config):
         return ForgetsScales()
+
+
+class Reads(CTRModel):
+    """A head per domain on the states of a frozen backbone."""
+
+    category = "language_model"
+
+    @classmethod
+    def featurizer(cls, config):
+        return TextFeaturizer(load_tokenizer("tiny-bert"), "default", 96)
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.backbone = load_encoder("tiny-bert")
+        self.towers = PerDomain(lambda: nn.Linear(32, 1), self.domains)
+
+    def fixed_states(self, batch):
+        return {"states": self.backbone(batch.x["input_ids"], batch.x["attention_mask"].long()).last_hidden_state}
+
+
+@breaks("kept_states_say_the_same", "must have the same dtype")
+class LeavesStatesInHalf(Reads):
+    def forward(self, batch):
+        states = batch.x["states"] if "states" in batch.x else self.fixed_states(batch)["states"]
+        return self.towers(batch, states[:, 0])[:, 0]
+
+
+@breaks("kept_states_say_the_same", "not close")
+class CountsPadding(Reads):
+    def forward(self, batch):
+        states = batch.x["states"] if "states" in batch.x else self.fixed_states(batch)["states"]
+        return self.towers(batch, states.float().mean(1))[:, 0]
 
 
 # randomness and places

@@ -15,9 +15,7 @@ the package my_fm, and a plugin my_fm."""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Name, kind and place."""
     parser.add_argument("name", metavar="NAME", help="letters, digits, - and _, such as my-fm")
-    parser.add_argument(
-        "--kind", type=one_of(KINDS), required=True, metavar="KIND", help=f"one of {', '.join(KINDS)}"
-    )
+    parser.add_argument("--kind", type=one_of(KINDS), required=True, metavar="KIND", help=f"one of {', '.join(KINDS)}")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to write (default: ./NAME)")
 
 

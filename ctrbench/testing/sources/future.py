@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
@@ -47,14 +48,14 @@ class FuturePromises(SourceSubject):
             except CtrbenchError as fault:
                 pytest.skip(f"the files cannot be read without their latest rows ({fault})")
         gone = every.rows.join(cut.rows, on=KEYS, how="anti")
-        end = gone["time"].min()
+        end: Any = gone["time"].min()
         if end is None or every.rows.filter(pl.col("time") < end).is_empty():
             pytest.skip("which lines are of the latest rows was not found: override `raw_files_until`")
         odd = _differing_rows(every, cut, end) + _differing_items(every, cut)
         assert not odd, f"{', '.join(odd)} changed with rows of time {end} and later"
 
 
-def _differing_rows(every: Tables, cut: Tables, end: object) -> list[str]:
+def _differing_rows(every: Tables, cut: Tables, end: float) -> list[str]:
     """Columns of rows before `end` that are not the same in both."""
     one, other = (tables.rows.filter(pl.col("time") < end).drop(PLACES, strict=False) for tables in (every, cut))
     assert one.height == other.height, f"of {one.height:,} earlier rows {other.height:,} are left without the latest"

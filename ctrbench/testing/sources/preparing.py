@@ -21,7 +21,7 @@ class PreparingPromises(SourceSubject):
         """Each domain has rows to train on, to choose the best epoch by, and to test on."""
         data = self.prepared()
         for split in ("train", "valid", "test"):
-            counts = data.counts(split)  # type: ignore[arg-type]
+            counts = data.counts(split)
             empty = [domain for domain in data.domains if not counts.get(domain)]
             assert not empty, f"no {split} row of {', '.join(empty)} (there are {sum(counts.values()):,} of others)"
 

@@ -89,7 +89,14 @@ class SourceSubject(Kit):
     @classmethod
     @cache
     def _temporary(cls) -> TemporaryDirectory[str]:
-        return TemporaryDirectory()  # which goes with this class, or with the process
+        return TemporaryDirectory()
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Remove the files, and forget what was made of them."""
+        cls._temporary().cleanup()
+        for made in (cls._temporary, cls.raw, cls.tables, cls.prepared):
+            made.cache_clear()
 
     @classmethod
     @cache
