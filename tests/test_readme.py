@@ -5,11 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-import torch
 
 from ctrbench.cli import VERBS, _parser
-from ctrbench.features.ids import IdFeaturizer
-from tests.toys import DOMAINS, toy_batch, toy_items, toy_manifest, toy_rows
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -46,19 +43,6 @@ def test_the_five_lines_of_python_run(tmp_path, monkeypatch, capsys):
     exec(code, {})
     assert "auc" in capsys.readouterr().out
     assert len([line for line in code.splitlines() if line.strip()]) == 5
-
-
-def test_the_example_model_is_a_model():
-    (code,) = [text for text in PYTHON if "CTRModel" in text]
-    names: dict = {"__name__": "my_models"}
-    exec(compile(code, "README.md", "exec", dont_inherit=True), names)
-    kind = names["SharedEmbedding"]
-    featurizer = IdFeaturizer().fit(toy_rows(50).lazy(), toy_items(), toy_manifest())
-    model = kind(kind.Config(), featurizer.info, DOMAINS)
-    batch = toy_batch(featurizer)
-    model.loss(batch).backward()
-    assert model(batch).shape == (len(batch),)
-    assert torch.isfinite(model.eval().logits(batch, ("mean",))["mean"]).all()
 
 
 def test_the_registered_models_are_all_named():

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import Timeout
 
@@ -22,7 +20,6 @@ from ctrbench import files, registry
 from ctrbench.bench import records, turns
 from ctrbench.bench.folders import RunFolder, slug
 from ctrbench.bench.records import Record, Unusable
-from ctrbench.bench.settings import flat
 from ctrbench.errors import ConfigError, OutputError
 
 Status = Literal["done", "failed", "unreadable", "unfinished", "running"]
@@ -152,36 +149,6 @@ def remove(run: StoredRun) -> bool:
         path.parent.rmdir()
         path.parent.parent.rmdir()
     return True
-
-
-def odd_settings(runs: Iterable[StoredRun]) -> dict[Path, dict[str, Any]]:
-    """By folder: how a run differs from most others of its model, and its `limit`; what no record tells is left out.
-
-    Where two values are as frequent, both are odd.
-    """
-    known: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
-    for run in runs:
-        if run.record is not None:
-            known.setdefault(run.model, []).append((run.folder.path, _settings(run.record)))
-    found: dict[Path, dict[str, Any]] = {}
-    for alike in known.values():
-        usual = {key: _usual(settings.get(key) for _, settings in alike) for _, one in alike for key in one}
-        for path, settings in alike:
-            odd = {key: value for key, value in settings.items() if json.dumps(value) != usual[key]}
-            limit = settings["limit"]
-            found[path] = {**({} if limit is None else {"limit": limit}), **odd}
-    return found
-
-
-def _settings(record: Record) -> dict[str, Any]:
-    spec = record.spec
-    return {"limit": spec.limit, **dict(flat({"config": spec.config, "train": spec.train}))}
-
-
-def _usual(values: Iterable[Any]) -> str | None:
-    """The most frequent value as JSON; None where there are two."""
-    counted = Counter(map(json.dumps, values)).most_common(2)
-    return None if len(counted) > 1 and counted[0][1] == counted[1][1] else counted[0][0]
 
 
 def half_removed(results: Path) -> list[Path]:

@@ -8,7 +8,8 @@ import pytest
 
 from ctrbench.bench import records, results as module
 from ctrbench.bench.folders import RunFolder
-from ctrbench.bench.results import choose, half_removed, odd_settings, remove, stored_runs
+from ctrbench.bench.odd import odd_settings
+from ctrbench.bench.results import choose, half_removed, remove, stored_runs
 from ctrbench.errors import ConfigError, OutputError
 from tests.bench.test_turns import another_at
 from tests.fakes import failed_record, make_record

@@ -153,7 +153,7 @@ def test_before_the_first_run_it_is_said_what_is_to_be_done(tables, capsys):
     capsys.readouterr()
     assert main(["run", *ALL]) == 0
     first, second, *_ = capsys.readouterr().err.splitlines()
-    assert first == "3 tables, 5 runs (each once, though tables ask 2 more times): 2 stored, 3 to do"
+    assert first == "3 tables, 5 runs (asked for 7 times, each done once): 2 stored, 3 to do"
     assert second.startswith("[3/5] multi on fashion")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from ctrbench.bench.results import choose, odd_settings, stored_runs
+from ctrbench.bench.odd import odd_settings
+from ctrbench.bench.results import choose, stored_runs
 from ctrbench.cli.results import options
 
 HELP = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ctrbench.bench.results import choose, odd_settings, remove, stored_runs
+from ctrbench.bench.odd import odd_settings
+from ctrbench.bench.results import choose, remove, stored_runs
 from ctrbench.cli.results import options
 from ctrbench.errors import ConfigError
 
