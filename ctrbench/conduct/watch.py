@@ -38,7 +38,7 @@ def importing(plugin: Plugin) -> Iterator[None]:
             yield
     finally:
         timer.cancel()
-    _tell_changes(f"{who} changed {{}} when it was imported", changed)
+    _tell_changes(who, changed, "when it was imported")
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def running(suspect: Suspect, may_write: Sequence[Path], *, here: bool = False) 
     before = set(os.listdir()) if here else set()
     with watched(suspect.packages, may_write) as written, diverted(suspect), kept() as changed:
         yield
-    _tell_changes(f"{suspect} changed {{}} while it ran", [name for name in changed if name != RANDOM[0]])
+    _tell_changes(suspect, [name for name in changed if name != RANDOM[0]], "while it ran")
     if here:
         new = [Path(os.path.abspath(name)) for name in sorted(set(os.listdir()) - before)]
         allowed = [Path(os.path.abspath(place)) for place in may_write]
@@ -67,6 +67,7 @@ def _holds(path: Path, places: Sequence[Path]) -> bool:
     return any(place.is_relative_to(path) for place in places)
 
 
-def _tell_changes(sentence: str, changed: Sequence[str]) -> None:
+def _tell_changes(who: object, changed: Sequence[str], when: str) -> None:
     if changed:
-        _log.warning("%s; it is put back, and other runs are as without it", sentence.format(", ".join(changed)))
+        told = ", ".join(changed)
+        _log.warning("%s changed %s %s; it is put back, and other runs are as without it", who, told, when)
