@@ -64,7 +64,7 @@ def _look(places: tuple[tuple[str, int], ...]) -> Installed:
                 continue
             name, version = _who(distribution)
             key = re.sub(r"[-_.]+", "-", name).lower()
-            if key not in found:
+            if key not in found and not _hidden(distribution, name):
                 found[key] = _entries(distribution, name, version)
         except (OSError, ValueError) as fault:
             wrong.append(f"the plugins of {_origin(distribution)} cannot be listed ({fault}); update or uninstall it")
@@ -76,7 +76,17 @@ def _entries(distribution: Distribution, name: str, version: str) -> list[Entry]
         every = list(distribution.entry_points)
     except TypeError as fault:  # of importlib.metadata
         raise ValueError("a line of its entry_points.txt is not `name = module:object`") from fault
-    return [Entry(one.group, one.name, one.value, name, version) for one in every if one.group.startswith("ctrbench.")]
+    ours = [one for one in every if one.group.startswith("ctrbench.")]
+    for one in ours:
+        if not one.pattern.match(one.value):  # as of `my-package:Model`
+            raise ValueError(f"`{one.name} = {one.value}` in its entry_points.txt is not `name = module:object`")
+    return [Entry(one.group, one.name, one.value, name, version) for one in ours]
+
+
+def _hidden(distribution: Distribution, name: str) -> bool:
+    """Whether another copy comes first on the path, be it one without plugins."""
+    first = next(iter(Distribution.discover(name=name)), distribution)
+    return first.locate_file("") != distribution.locate_file("")
 
 
 def _who(distribution: Distribution) -> tuple[str, str]:

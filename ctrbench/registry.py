@@ -59,7 +59,9 @@ class Plugin:
         """The same, where the caller watches what the import does to the process."""
         try:
             loaded = EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
-        except (Exception, SystemExit) as fault:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # also SystemExit, and what a panic in Rust becomes
             from ctrbench.compatibility import explained
 
             raise PluginError(self.not_imported(*explained(fault, self.distribution))) from fault

@@ -56,10 +56,12 @@ def test_a_collision_does_not_touch_other_names(monkeypatch):
         ("tests.fakes:Missing", "AttributeError"),
         ("exploding_plugin:Model", "RuntimeError: boom"),
         ("leaving_plugin:Model", "SystemExit"),
+        ("panicking_plugin:Model", "Panic: in Rust"),
     ],
 )
 def test_a_broken_plugin_is_one_sentence_with_plugin_distribution_and_fault(monkeypatch, tmp_path, value, fault):
     (tmp_path / "exploding_plugin.py").write_text("raise RuntimeError('boom\\nwith a second line')")
+    (tmp_path / "panicking_plugin.py").write_text("class Panic(BaseException): pass\nraise Panic('in Rust')")
     (tmp_path / "leaving_plugin.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(str(tmp_path))
     register(monkeypatch, entry("ctrbench.models", "mine", value, "their-package"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 from ctrbench import registry
 from ctrbench.errors import ConfigError, PluginError
 from ctrbench.registry import Plugin, suggest
+
+ALL = "all"
+"""What stands for every table on the command line, so that none can be called so."""
 
 
 @dataclass
@@ -126,15 +131,19 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _folder(package: str) -> Path | None:
-    """Where a package lies; its parents are imported only where folders do not follow names."""
+    """Where a package lies. Nothing is imported, so not its parents either, which `find_spec` would import."""
     top, *rest = package.split(".")
-    spec = find_spec(top)
-    for location in (spec.submodule_search_locations if spec else None) or []:
-        if (folder := Path(location, *rest)).is_dir():
-            return folder
-    spec = find_spec(package) if spec else None
-    locations = (spec.submodule_search_locations if spec else None) or []
-    return next((Path(location) for location in locations), None)
+    for folder in _locations(find_spec(top)):
+        if (inner := folder.joinpath(*rest)).is_dir():
+            return inner
+    # Where folders do not follow names, as in editable installs, a finder knows; that of `sys.path` needs the parents.
+    mapped = (finder.find_spec(package, None) for finder in sys.meta_path if finder is not PathFinder)
+    return next((folder for spec in mapped for folder in _locations(spec)), None)
+
+
+def _locations(spec: ModuleSpec | None) -> list[Path]:
+    """The folders of a package; a module has none."""
+    return [Path(location) for location in (spec.submodule_search_locations if spec else None) or ()]
 
 
 def _broken(plugin: Plugin, fault: str) -> PluginError:

@@ -129,7 +129,7 @@ class Rising(_Claim):
         rows = [row for row in wanted if all(numbers.knows(row, domain, self.value) for domain in domains)]
         lacking = ", ".join(numbers.title(row) for row in wanted if row not in rows)
         if len(rows) < 2:
-            raise CannotTest(f"{numbers.there_is} no number of {lacking}")
+            raise CannotTest(f"{numbers.there_is} no number of {lacking}" if lacking else "one row alone cannot rise")
         found = {domain: [numbers.at(row, domain, self.value) for row in rows] for domain in domains}
         rises = all(before < after for values in found.values() for before, after in pairwise(values))
         steps = (f"{domain}: {' → '.join(f'{value:.4f}' for value in values)}" for domain, values in found.items())
@@ -172,6 +172,8 @@ class _Drops(_Claim):
 
     def _drop(self, numbers: Numbers, row: str, domain: str) -> float:
         before, after = (numbers.at(name, domain, self.value) for name in (self.base, row))
+        if before <= 0:
+            raise CannotTest(f"nothing falls relatively from {numbers.title(self.base)}: {before:.4f} on {domain}")
         return 100 * (before - after) / before
 
 

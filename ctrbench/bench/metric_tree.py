@@ -13,6 +13,7 @@ from ctrbench.evaluation.metrics import auc, logloss
 
 MetricTree = dict[str, dict[str, dict[str, Metrics]]]
 """split -> domain -> head"""
+_CERTAIN = 1e-7  # as far from 0 and 1 as float32 can tell
 _SAME = 1e-9  # between a metric in a record and the same one from the file beside it
 
 
@@ -32,8 +33,14 @@ def metrics(split: str, domain: str, scores: pl.DataFrame, heads: Sequence[str])
     found = {head: _metric(scores["label"], scores[head]) for head in heads}
     truth = scores[TRUE_PROBABILITY]
     if len(truth) and truth.null_count() == 0:
-        found[ORACLE] = _metric(scores["label"], (truth / (1 - truth)).log())
+        found[ORACLE] = _metric(scores["label"], as_logit(truth))
     return {split: {domain: found}}
+
+
+def as_logit(probability: pl.Series) -> pl.Series:
+    """The logits of true probabilities; certainty is finite, so that it has a log loss."""
+    known = probability.clip(_CERTAIN, 1 - _CERTAIN)
+    return (known / (1 - known)).log()
 
 
 def _metric(label: pl.Series, logit: pl.Series) -> Metrics:

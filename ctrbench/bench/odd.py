@@ -26,7 +26,8 @@ def odd_settings(runs: Iterable[StoredRun]) -> dict[Path, dict[str, Any]]:
             known.setdefault(run.model, []).append((run.folder.path, _settings(run.record)))
     found: dict[Path, dict[str, Any]] = {}
     for alike in known.values():
-        usual = {key: _usual(settings.get(key) for _, settings in alike) for _, one in alike for key in one}
+        keys = dict.fromkeys(key for _, settings in alike for key in settings)
+        usual = {key: _usual(settings.get(key) for _, settings in alike) for key in keys}
         for path, settings in alike:
             odd = {key: value for key, value in settings.items() if json.dumps(value) != usual[key]}
             limit = settings["limit"]

@@ -104,7 +104,7 @@ def _again(folder: RunFolder, split: str, domain: str, head: str) -> dict[str, t
     with reading_of(folder):
         found = stored_rows(folder, split, domain, head).select("label", "logit", TRUE_PROBABILITY).collect()
     truth = found[TRUE_PROBABILITY]
-    oracle = {} if truth.null_count() else {records.ORACLE: (found["label"], (truth / (1 - truth)).log())}
+    oracle = {} if truth.null_count() else {records.ORACLE: (found["label"], metric_tree.as_logit(truth))}
     return {head: (found["label"], found["logit"]), **oracle}
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctrbench.bench import catalog
+from ctrbench.bench.catalog import ALL
 from ctrbench.bench.checks import Check, Checks
 from ctrbench.bench.spec import BEYOND, TableSpec
 from ctrbench.cli.options import Job, Opened, check_results, check_table, job, plan_table
@@ -21,8 +22,6 @@ from ctrbench.report.measures import AUC, METRIC_KINDS
 if TYPE_CHECKING:
     from ctrbench.bench.plan import Plan
     from ctrbench.data.store import PreparedDataset
-
-ALL = "all"
 
 
 @dataclass

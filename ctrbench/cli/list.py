@@ -88,7 +88,8 @@ def _sentences(health: Health) -> Iterator[Line]:
 
 def _tables(known: Mapping[Plugin, Health]) -> Iterator[Line]:
     catalog = survey()
-    yield from ((fault, "red") for fault in catalog.faults)
+    if not known:  # else a plugin's own sentence says so, here and below
+        yield from ((fault, "red") for fault in catalog.faults)
     width = max((len(name) for name in catalog.found), default=0)
     for name, places in catalog.found.items():
         try:
@@ -96,7 +97,7 @@ def _tables(known: Mapping[Plugin, Health]) -> Iterator[Line]:
             line = f"{name.ljust(width)}  {table_title(file)}  ({plugin.origin})"
             yield (line, "") if len(places) == 1 else (table_collision(name, places), "red")
         except CtrbenchError as error:
-            if not known:  # else its plugin's sentence says so
+            if not known:
                 yield str(error), "red"
     for plugin, health in known.items():
         yield from _sentences(health) if plugin.kind == "tables" else ()

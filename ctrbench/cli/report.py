@@ -36,7 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0, whatever there is; 2 where one of several tables that were named does not fit."""
-    from ctrbench.cli.jobs import ALL, jobs
+    from ctrbench.bench.catalog import ALL
+    from ctrbench.cli.jobs import jobs
     from ctrbench.report.site.write import check_place, write
 
     check_place(args.out)

@@ -27,7 +27,7 @@ def kept() -> Iterator[list[str]]:
     Of torch and numpy, what is watched is what was loaded before.
     """
     parts = _parts()
-    before = {name: read() for name, (read, _) in parts.items()}
+    before = {name: _read(read) for name, (read, _) in parts.items()}
     changed: list[str] = []
     try:
         yield changed
@@ -35,22 +35,22 @@ def kept() -> Iterator[list[str]]:
         for name, (read, write) in parts.items():
             if _read(read) != before[name]:
                 changed.append(name)
-                with suppress(OSError):  # a working folder that is gone
+                with suppress(Exception):  # a working folder that is gone
                     write(before[name])
 
 
 def _read(read: Callable[[], Any]) -> Any:
-    try:
+    """None where it cannot be read: the working folder is gone, or torch's precision is set in two ways."""
+    with suppress(Exception):
         return read()
-    except OSError:
-        return None
+    return None
 
 
 def _parts() -> dict[str, _Part]:
     """What is watched, and how it is read and put back; values that are read can be compared."""
     parts: dict[str, _Part] = {
         RANDOM[0]: (random.getstate, random.setstate),
-        "the working folder": (lambda: _read(os.getcwd), os.chdir),
+        "the working folder": (os.getcwd, os.chdir),
         "the root logger": (_logging, _set_logging),
         "the filters of warnings": (_errors, _set_errors),
     }
@@ -96,8 +96,11 @@ def _errors() -> list[Any]:
 
 
 def _set_errors(before: list[Any]) -> None:
-    warnings.filters[:] = [one for one in warnings.filters if one[0] != "error" or one in before]  # type: ignore[index]
-    warnings._filters_mutated()  # type: ignore[attr-defined]  # a cache that only this empties
+    lost = [one for one in before if one not in warnings.filters]
+    left = [one for one in warnings.filters if one[0] != "error" or one in before]
+    warnings.filters[:] = lost + left  # type: ignore[index]
+    with warnings.catch_warnings():  # empties a cache
+        pass
 
 
 def _numpy(random: Any) -> tuple[Any, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,13 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def importing(plugin: Plugin) -> Iterator[None]:
     """Within, a plugin is imported. Nothing can be done where that ends the process, as `os._exit` does."""
+    if _imported(plugin):
+        yield
+        return
     who = described(plugin)
     if plugin.kind == "models":
-        import torch  # noqa: F401  # as every model does: these seconds are not the plugin's
+        with suppress(Exception):  # who has none hears of it from the import
+            import torch  # noqa: F401  # as every model does: these seconds are not the plugin's
     timer = threading.Timer(SLOW, _log.warning, (f"{who} has been importing for {SLOW:g} s; it goes on",))
     timer.daemon = True
     timer.start()
@@ -41,6 +46,11 @@ def importing(plugin: Plugin) -> Iterator[None]:
     _tell_changes(who, changed, "when it was imported")
 
 
+def _imported(plugin: Plugin) -> bool:
+    module, _, name = plugin.value.partition(":")
+    return name.partition(".")[0] in getattr(sys.modules.get(module), "__dict__", {})
+
+
 @contextmanager
 def running(suspect: Suspect, may_write: Sequence[Path], *, here: bool = False) -> Iterator[None]:
     """Within, code of a plugin runs, and may write to these places only; see `kept`, `watched` and `diverted`.
@@ -48,18 +58,25 @@ def running(suspect: Suspect, may_write: Sequence[Path], *, here: bool = False) 
     `here`: whether what appears in the working folder counts, too, whoever writes it; compiled code is not seen else.
     Python's own random numbers are put back in silence: what fetches files from the web draws pauses from them.
     """
-    before = set(os.listdir()) if here else set()
+    before = _in_folder() if here else set()
     with watched(suspect.packages, may_write) as written, diverted(suspect), kept() as changed:
         yield
     _tell_changes(suspect, [name for name in changed if name != RANDOM[0]], "while it ran")
     if here:
-        new = [Path(os.path.abspath(name)) for name in sorted(set(os.listdir()) - before)]
+        new = [Path(os.path.abspath(name)) for name in sorted(_in_folder() - before)]
         allowed = [Path(os.path.abspath(place)) for place in may_write]
         written += [path for path in new if path not in written and not _holds(path, allowed)]
     if written:
         more = f" and {len(written) - _NAMED} more" if len(written) > _NAMED else ""
         paths = ", ".join(map(str, written[:_NAMED])) + more
         _log.warning("%s wrote where it may not, to %s; %s", suspect, paths, suspect.advice)
+
+
+def _in_folder() -> set[str]:
+    """What is in the working folder, where that can be read."""
+    with suppress(OSError):
+        return set(os.listdir())
+    return set()
 
 
 def _holds(path: Path, places: Sequence[Path]) -> bool:

@@ -17,21 +17,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_PATHS = {
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rmdir": (0,),
-    "os.truncate": (0,),
-    "os.rename": (0, 1),
-    "os.link": (1,),
-    "os.symlink": (1,),
-    "sqlite3.connect": (0,),
+_PATHS: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.truncate": ((0, None),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+    "sqlite3.connect": ((0, None),),
 }
-"""Events of Python's audit hooks that change files, and which of their arguments are the paths."""
+"""Events of Python's audit hooks that change files, and which of their arguments are paths, each with its `dir_fd`."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Watch:
     packages: frozenset[str]
     found: list[Path] = field(default_factory=list)
@@ -56,37 +56,50 @@ def watched(packages: frozenset[str], allowed: Sequence[Path]) -> Iterator[list[
         yield outside
     finally:
         _watches.remove(watch)
-        places = [Path(os.path.abspath(place)) for place in (*allowed, *_common())]
+        places = [Path(os.path.realpath(place)) for place in (*allowed, *_common())]
         paths = dict.fromkeys(path for path in watch.found if "__pycache__" not in path.parts)
-        outside += [path for path in paths if not any(path.is_relative_to(place) for place in places)]
+        outside += [path for path in paths if not any(_real(path).is_relative_to(place) for place in places)]
 
 
 def _common() -> list[Path]:
     """Where any program may write."""
     import platformdirs
 
-    caches = [os.environ[name] for name in ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME") if os.environ.get(name)]
-    cache = Path(platformdirs.user_cache_dir("any")).parent
-    return [Path(tempfile.gettempdir()), Path("/dev"), Path("/proc"), cache, *map(Path, caches)]
+    others = {name: value for name, value in os.environ.items() if not name.startswith("CTRBENCH")}
+    named = [value for name, value in others.items() if "CACHE" in name or name in ("HF_HOME", "TORCH_HOME")]
+    caches = [Path(platformdirs.user_cache_dir("any")).parent, Path("~/.triton").expanduser()]
+    caches += [Path(value) for value in named if os.path.isabs(value)]
+    return [Path(tempfile.gettempdir()), Path("/dev"), Path("/proc"), *caches]
+
+
+def _real(path: Path) -> Path:
+    """Without links on the way to it; what it is itself is what was made or removed."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watches or (event != "open" and event not in _PATHS):
         return
     with suppress(Exception):  # whatever goes wrong here must not harm what is watched
-        paths = _paths(event, arguments)
+        paths = changed(event, arguments)
         for watch in _watches if paths else ():
             if _innermost(watch.packages, sys._getframe(1)):
                 watch.found.extend(paths)
 
 
-def _paths(event: str, arguments: tuple[Any, ...]) -> list[Path]:
-    if event == "open":
-        given = arguments[:1] if isinstance(arguments[2], int) and arguments[2] & _WRITING else ()
-    else:
-        given = tuple(arguments[place] for place in _PATHS[event])
-    named = [path for path in given if isinstance(path, str | bytes | os.PathLike) and path != ":memory:"]
-    return [Path(os.path.abspath(os.fsdecode(path))) for path in named]
+def changed(event: str, arguments: tuple[Any, ...]) -> list[Path]:
+    """The files, by absolute paths, that an event of Python's audit hooks changes; those that are open have none."""
+    places = _PATHS.get(event, ())
+    if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING:
+        places = ((0, None),)
+    found = []
+    for place, folder in places:
+        path, descriptor = arguments[place], -1 if folder is None else arguments[folder]
+        if isinstance(path, str | bytes | os.PathLike) and path != ":memory:":
+            with suppress(OSError):  # a system that does not tell where an open folder is
+                start = "" if descriptor == -1 else os.readlink(f"/proc/self/fd/{descriptor}")
+                found.append(Path(os.path.abspath(os.path.join(start, os.fsdecode(path)))))
+    return found
 
 
 def _innermost(packages: frozenset[str], frame: FrameType | None) -> bool:

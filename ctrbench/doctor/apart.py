@@ -79,19 +79,19 @@ class _Worker:
     def answer(self, timeout: float) -> dict[str, Any]:
         """Of the next job. A process that is too late, or gone, is `over`."""
         found: dict[str, Any] | None = None
-        while (line := self.line(timeout)) is not None:
+        while (line := self.line(timeout, "; --timeout gives it more")) is not None:
             if "ended" in line:
                 return {"fault": _ended(line["ended"])} if found is None else found
             found = line
         self.over = True
         return {"fault": self.fault} if found is None else found
 
-    def line(self, timeout: float) -> dict[str, Any] | None:
+    def line(self, timeout: float, advice: str = "") -> dict[str, Any] | None:
         """What it says next; None where nothing comes in time, or nothing ever will, for which `fault` has words."""
         try:
             line = self._lines.get(timeout=timeout)
         except Empty:
-            self.fault = f"it takes longer than {timeout:g} s"
+            self.fault = f"it takes longer than {timeout:g} s{advice}"
             return None
         if line is None:
             self.fault = _ended(self._process.wait())

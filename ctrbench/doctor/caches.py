@@ -69,11 +69,11 @@ def _bytes(file: str) -> Iterator[int]:
 
 def _room(folder: Path) -> dict[str, Any]:
     """Of the disk that a folder is on, or will be."""
-    there = next(place for place in (folder, *folder.parents) if place.is_dir())
+    there = next(place for place in (folder, *folder.parents) if place.exists())
     usage = shutil.disk_usage(there)
     return {
         "path": str(folder),
         "total_bytes": usage.total,
         "free_bytes": usage.free,
-        "writable": os.access(there, os.W_OK | os.X_OK),
+        "writable": there.is_dir() and os.access(there, os.W_OK | os.X_OK),
     }

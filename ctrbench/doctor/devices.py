@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 
 def devices() -> dict[str, Any]:
     """As JSON: `torch` (its version), `cuda` (the version it was built for, or None), `threads`, and `found`.
 
-    Of each device found: `name`, `kind`, `memory_bytes`, `free_bytes`, `bf16` (None where nothing tells) and `fault`,
+    Of each device found: `device`, `name`, `memory_bytes`, `free_bytes`, `bf16` (None where nothing tells) and `fault`,
     which is empty where a computation gave the right result.
     """
     import torch
@@ -27,15 +28,18 @@ def _cuda() -> Iterator[dict[str, Any]]:
     import torch
 
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        with torch.cuda.device(index):
-            free, total = torch.cuda.mem_get_info()
-            yield {
-                "device": f"cuda:{index}",
-                "name": torch.cuda.get_device_name(index),
-                "memory_bytes": total,
-                "free_bytes": free,
-                "bf16": torch.cuda.is_bf16_supported(including_emulation=False),
-            }
+        properties = torch.cuda.get_device_properties(index)
+        free, bf16 = 0, None
+        with suppress(Exception), torch.cuda.device(index):  # `fault` says what is wrong with a GPU that does not tell
+            free = torch.cuda.mem_get_info()[0]
+            bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        yield {
+            "device": f"cuda:{index}",
+            "name": properties.name,
+            "memory_bytes": properties.total_memory,
+            "free_bytes": free,
+            "bf16": bf16,
+        }
 
 
 def _mps() -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ class Health:
 
     `faults` must be mended, `notes` may be; each is a sentence that names plugin and distribution. `state`: `ok`,
     `broken`, `name_taken`, `other_api`, or `unfit` (it loads, but requires what is not here). `seconds` of the import,
-    None where it came to no end. `category` and `about` are the plugin's own words, `tables` their names.
+    None where it failed. `category` and `about` are the plugin's own words, `tables` their names.
     """
 
     plugin: Plugin

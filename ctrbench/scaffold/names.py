@@ -56,7 +56,7 @@ def _legal(name: str) -> str:
 def _check_python(names: Names) -> None:
     if iskeyword(names.package):
         raise ConfigError(f"{names.package!r} is a word of Python's own, so no package can be called that; {_ELSE}")
-    if names.package in sys.stdlib_module_names:
+    if names.package in sys.stdlib_module_names or names.package == "test":  # which that list leaves out
         raise ConfigError(f"Python has a module {names.package!r} of its own, which a package would hide; {_ELSE}")
 
 
@@ -70,6 +70,8 @@ def _check_plugins(names: Names, kind: Kind) -> None:
             )
     if kind.registered != "tables":
         return
+    if names.package == catalog.ALL:
+        raise ConfigError(f"{names.package!r} stands for every table on the command line; {_ELSE}")
     for table, places in catalog.survey().found.items():
         if _folded(table) == names.package:
             raise ConfigError(f"the table {table!r} is there already, from {places[0][0].origin}; {_ELSE}")

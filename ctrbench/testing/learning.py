@@ -76,7 +76,7 @@ class LearningPromises(Subject):
     @promise("divide by no length, and take no softmax or last place of a history, without allowing for an empty one.")
     def test_all_histories_may_be_empty(self) -> None:
         """Batches without any history train and score, and how wide their padding is changes no logit."""
-        rows = view(self.featurizer(), without_histories(new_rows()), toy_items())
+        rows = view(self._featurizer(), without_histories(new_rows()), toy_items())
         batch = rows.batch(torch.arange(COUNT))
         checks.assert_works(self.build(), batch)
         model = self.trained()
@@ -88,9 +88,9 @@ class LearningPromises(Subject):
     )
     def test_unseen_ids(self) -> None:
         """Rows of users, items and words that train did not hold train and score."""
-        strange = view(self.featurizer(), *of_strangers(new_rows(), toy_items())).batch(torch.arange(COUNT))
+        strange = view(self._featurizer(), *of_strangers(new_rows(), toy_items())).batch(torch.arange(COUNT))
         checks.assert_works(self.build(), strange)
-        unseen = torch.tensor(self.featurizer().info.unseen)
+        unseen = torch.tensor(self._featurizer().info.unseen)
         if "ids" in strange.x and len(unseen):
             ids = unseen.expand_as(strange.x["ids"])
             checks.assert_works(self.build(), replace(strange, x={**strange.x, "ids": ids}))

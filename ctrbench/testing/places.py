@@ -35,7 +35,7 @@ class PlacePromises(Subject):
         with generators_untouched(RANDOM[:2]):
             for seed in (1, 2):
                 with checks.seeded(seed):
-                    model = self.kind()(self.settings(), self.featurizer().info, DOMAINS)
+                    model = self._kind()(self._settings(), self._featurizer().info, DOMAINS)
                     built = torch.get_rng_state()
                     model.train().loss(batch)
                     ends.append((built, torch.get_rng_state()))
@@ -70,10 +70,10 @@ class PlacePromises(Subject):
     @promise("leave this to `CTRModel.__init__`: call it before anything else.")
     def test_a_vocabulary_beyond_int32_is_refused(self) -> None:
         """More ids than int32 can count are an error that names the model."""
-        info = replace(self.featurizer().info, vocabulary=2**31)
+        info = replace(self._featurizer().info, vocabulary=2**31)
         with torch.device("meta"):
             message = checks.refused(ConfigError, self.build, info=info)
-        checks.assert_names(message, self.kind().__name__)
+        checks.assert_names(message, self._kind().__name__)
 
     @promise(
         "set `needs_history` where a model means nothing without one; allow for fields that `info` lacks and for two "
@@ -82,11 +82,11 @@ class PlacePromises(Subject):
     def test_datasets_may_have_few_fields_or_two_histories(self) -> None:
         """A model trains on fewer fields, and on two histories, or refuses the dataset when it is built."""
         for fields in other_fields():
-            featurizer = fitted(self.kind(), self.settings(), fields)
+            featurizer = fitted(self._kind(), self._settings(), fields)
             try:
                 model = self.build(info=featurizer.info)
             except ConfigError as refusal:
-                checks.assert_names(str(refusal), self.kind().__name__)
+                checks.assert_names(str(refusal), self._kind().__name__)
                 continue
             has_history = any(field.kind == "history" for field in fields)
             assert has_history or not model.needs_history, "ConfigError was not raised where there is no history"

@@ -22,14 +22,14 @@ def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None
         @wraps(test)
         def kept(self: Any) -> None:
             __tracebackhide__ = True
-            self.load()  # what cannot be imported or configured says so itself: nothing is known of its promises
+            self._load()  # what cannot be imported or configured says so itself: nothing is known of its promises
             try:
                 test(self)
             except (Exception, SystemExit) as fault:
                 broken, told = (" ".join(str(text).split()) for text in (test.__doc__, fault))
                 found = told if isinstance(fault, AssertionError) else f"{type(fault).__name__}: {told}"
                 raise AssertionError(
-                    f"{self.called()} breaks a promise: {broken}\nTo mend it: {mend}\nWhat happened: {found}"
+                    f"{self._called()} breaks a promise: {broken}\nTo mend it: {mend}\nWhat happened: {found}"
                 ) from fault
 
         return kept
@@ -40,42 +40,42 @@ def promise(mend: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None
 class Kit(ABC):
     """What is tested; the subject of each kit derives from it."""
 
-    group: ClassVar[str]
+    _group: ClassVar[str]
     """Which plugins these are, as the registry calls them, e.g. `models`."""
-    names_it: ClassVar[str]
+    _names_it: ClassVar[str]
     """The attribute in which an author names the plugin, e.g. `model`."""
-    example: ClassVar[str]
+    _example: ClassVar[str]
     """What it may be set to."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.__name__.startswith("Test") and not hasattr(cls, cls.names_it):
+        if cls.__name__.startswith("Test") and not hasattr(cls, cls._names_it):
             raise PluginError(
-                f"{cls.__name__} names no {cls.names_it}: give it a line such as `{cls.names_it} = {cls.example}`"
+                f"{cls.__name__} names no {cls._names_it}: give it a line such as `{cls._names_it} = {cls._example}`"
             )
 
     @classmethod
     @abstractmethod
-    def load(cls) -> object:
+    def _load(cls) -> object:
         """Import and configure the plugin; `PluginError` where that cannot be done, so that nothing is known of it."""
 
     @classmethod
     @abstractmethod
-    def target(cls) -> Any:
+    def _target(cls) -> Any:
         """What its entry point leads to: a class, a function or a module."""
 
     @classmethod
-    def called(cls) -> str:
+    def _called(cls) -> str:
         """The plugin's name, for messages: as it is registered, else its own."""
-        named = getattr(cls, cls.names_it)
+        named = getattr(cls, cls._names_it)
         return named if isinstance(named, str) else str(getattr(named, "__name__", named))
 
     @promise(f"write for this version, and set `api_version = {API_VERSION}` on the class, or in the module.")
     def test_it_is_built_for_this_api(self) -> None:
         """The `api_version` that a plugin states, where it states one, is one that this ctrbench speaks."""
-        target = self.target()
+        target = self._target()
         module = getattr(target, "__module__", getattr(target, "__name__", ""))
-        plugin = Plugin(self.group, self.called(), module, "your package", "")
+        plugin = Plugin(self._group, self._called(), module, "your package", "")
         plugin.check_api(plugin.stated_api(target))
 
 

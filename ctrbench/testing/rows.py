@@ -43,7 +43,7 @@ class RowPromises(Subject):
         """A row's logit is the same however far its batch is padded."""
         model, batch = self.trained(), self.batch()
         with torch.no_grad():
-            checks.assert_near(model(batches.padded(batch, self.rows().features, 3)), model(batch))
+            checks.assert_near(model(batches.padded(batch, self._rows().features, 3)), model(batch))
 
     @promise("leave dropout and all else that is random to train mode (`self.training`); change no state in eval mode.")
     def test_scoring_twice_gives_bitwise_the_same(self) -> None:
@@ -67,7 +67,7 @@ class RowPromises(Subject):
     def test_ids_stay_integers(self) -> None:
         """Ids are int64, and `forward` makes no floating-point numbers of them, nor of integers computed from them."""
         model, batch = self.trained(), self.batch()
-        names = [name for name in ("ids", *self.featurizer().info.histories) if name in batch.x]
+        names = [name for name in ("ids", *self._featurizer().info.histories) if name in batch.x]
         checks.assert_none([name for name in names if batch.x[name].dtype != torch.int64], "not int64")
         with torch.no_grad(), NoFloatsFromIds([batch.x[name] for name in names]):
             model(batch)
@@ -75,5 +75,5 @@ class RowPromises(Subject):
     @promise("featurise each row by itself, from what `fit` learned.")
     def test_a_rows_features_do_not_depend_on_the_other_rows(self) -> None:
         """The featurizer gives a row the same features alone as among others."""
-        some = view(self.featurizer(), new_rows()[10:20], toy_items()).batch(torch.arange(10))
-        checks.assert_same(batches.tensors(some), batches.tensors(self.rows().batch(torch.arange(10, 20))))
+        some = view(self._featurizer(), new_rows()[10:20], toy_items()).batch(torch.arange(10))
+        checks.assert_same(batches.tensors(some), batches.tensors(self._rows().batch(torch.arange(10, 20))))

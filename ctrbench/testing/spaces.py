@@ -54,7 +54,7 @@ class SpacePromises(Subject):
         assert [p.requires_grad for p in model.parameters()] == trainable, "parameters were frozen, or thawed"
 
     def _padded(self, batch: Batch) -> Batch:
-        return batches.padded(batch, self.rows().features, 3)
+        return batches.padded(batch, self._rows().features, 3)
 
 
 def _of(model: CTRModel, batch: Batch) -> dict[str, Tensor]:

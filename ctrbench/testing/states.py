@@ -39,8 +39,8 @@ class StatePromises(Subject):
     @promise("give every field a default and an exact type that JSON can hold; derive `Config` from `CTRModel.Config`.")
     def test_settings_go_through_json(self) -> None:
         """A `Config` has defaults, is the same after a way through JSON, and refuses a key that it does not know."""
-        kind = self.kind().Config
-        for config in (kind(), self.settings()):
+        kind = self._kind().Config
+        for config in (kind(), self._settings()):
             there_and_back = kind.model_validate(json.loads(json.dumps(config.model_dump(mode="json"))))
             assert there_and_back == config, f"{config!r} became {there_and_back!r}"
             assert kind.model_validate_json(config.model_dump_json()) == config, "its JSON says something else"
@@ -49,9 +49,9 @@ class StatePromises(Subject):
     @promise("return all that `fit` learned from the featurizer's `state`, as JSON values; read it in `load_state`.")
     def test_a_featurizers_state_goes_through_json(self) -> None:
         """A new featurizer with the state of a fitted one gives the same sizes and tensors."""
-        state = json.loads(json.dumps(self.featurizer().state()))
-        other = self.kind().featurizer(self.settings()).load_state(state)
-        assert other.info == self.featurizer().info, f"{self.featurizer().info} became {other.info}"
+        state = json.loads(json.dumps(self._featurizer().state()))
+        other = self._kind().featurizer(self._settings()).load_state(state)
+        assert other.info == self._featurizer().info, f"{self._featurizer().info} became {other.info}"
         batch = view(other, new_rows(), toy_items()).batch(torch.arange(COUNT))
         checks.assert_same(batches.tensors(batch), batches.tensors(self.batch()))
 
@@ -61,7 +61,7 @@ class StatePromises(Subject):
     )
     def test_kept_states_say_the_same(self) -> None:
         """Fixed states that come back in half precision, and zero at padding, change no logit beyond rounding."""
-        model, batch, lengths = self.trained(), self.batch(), self.rows().lengths
+        model, batch, lengths = self.trained(), self.batch(), self._rows().lengths
         states = FixedStates(model, "fp32")(batch)
         if not states or lengths is None:
             pytest.skip("nothing of this model's states is kept")

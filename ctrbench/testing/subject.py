@@ -31,9 +31,9 @@ _LIKED = pl.col("history").list.slice(1).alias("liked")
 class Subject(Kit):
     """A model of some sizes, built on toy data; `ModelTests` derives from it."""
 
-    group = "models"
-    names_it = "model"
-    example = "MyModel"
+    _group = "models"
+    _names_it = "model"
+    _example = "MyModel"
     model: ClassVar[type[CTRModel] | str]
     """The class, or the name under which it is registered."""
     config: ClassVar[Mapping[str, Any]] = {}
@@ -42,50 +42,50 @@ class Subject(Kit):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if isinstance(getattr(cls, "model", None), type):  # a registered model is imported by its tests only
-            cls.settings()
+            cls._settings()
 
     @classmethod
-    def target(cls) -> type[CTRModel]:
+    def _target(cls) -> type[CTRModel]:
         """The model's class."""
-        return cls.kind()
+        return cls._kind()
 
     @classmethod
-    def kind(cls) -> type[CTRModel]:
+    def _kind(cls) -> type[CTRModel]:
         """The model's class."""
         return registry.load("models", cls.model) if isinstance(cls.model, str) else cls.model
 
     @classmethod
-    def settings(cls) -> Any:
+    def _settings(cls) -> Any:
         """Its configuration; `PluginError` where `config` is not one of this model."""
-        kind = cls.kind()
+        kind = cls._kind()
         return configured(kind.Config, cls.config, f"{cls.__name__}.config, for {kind.__name__}")
 
     @classmethod
-    def load(cls) -> Any:
+    def _load(cls) -> Any:
         """Its configuration: where there is one, the model was imported, too."""
-        return cls.settings()
+        return cls._settings()
 
     @classmethod
     @cache
-    def featurizer(cls) -> Featurizer:
+    def _featurizer(cls) -> Featurizer:
         """Its view of the toy rows, fitted."""
-        return fitted(cls.kind(), cls.settings(), FIELDS)
+        return fitted(cls._kind(), cls._settings(), FIELDS)
 
     @classmethod
     @cache
-    def rows(cls) -> Rows:
+    def _rows(cls) -> Rows:
         """New rows of three domains."""
-        return view(cls.featurizer(), new_rows(), toy_items())
+        return view(cls._featurizer(), new_rows(), toy_items())
 
     @classmethod
     def batch(cls, count: int = COUNT) -> Batch:
         """The first of these rows, as a batch that a test may spoil."""
-        return cls.rows().batch(torch.arange(count))
+        return cls._rows().batch(torch.arange(count))
 
     @classmethod
     def build(cls, domains: Sequence[str] = DOMAINS, seed: int = 0, info: FeatureInfo | None = None) -> CTRModel:
         """A new model with the weights of a seed."""
-        kind, settings, info = cls.kind(), cls.settings(), info or cls.featurizer().info
+        kind, settings, info = cls._kind(), cls._settings(), info or cls._featurizer().info
         with checks.seeded(seed):
             return kind(settings, info, tuple(domains))
 

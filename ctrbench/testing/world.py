@@ -11,26 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from ctrbench.conduct.state import RANDOM, kept
+from ctrbench.conduct.writes import changed
 
-_CHANGES = {
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rmdir": (0,),
-    "os.truncate": (0,),
-    "os.rename": (0, 1),
-    "os.link": (1,),
-    "os.symlink": (1,),
-}
-"""Events of Python's audit hooks that change files, and which of their arguments are the paths."""
 _USES = ("open", "socket.connect", "socket.getaddrinfo")
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Event(NamedTuple):
-    """One thing that code does; paths are absolute."""
+    """One thing that code does; paths of files are absolute."""
 
     name: str
     arguments: tuple[Any, ...]
+    changed: tuple[Path, ...]
+    """Files that it makes, changes or removes."""
 
 
 _listening: list[list[Event]] = []
@@ -75,8 +67,8 @@ def writes_only_in(*folders: Path) -> Iterator[None]:
     allowed = [folder.resolve() for folder in folders]
     with TemporaryDirectory() as here, chdir(here), events() as heard:
         yield
-        changed = [path for event in heard for path in _changed(event)]
-        found = [path for path in changed if not any(path.is_relative_to(folder) for folder in allowed)]
+        paths = [path.resolve() for event in heard for path in event.changed]
+        found = [path for path in paths if not _everywhere(path) and not any(map(path.is_relative_to, allowed))]
         found += [Path(here, name) for name in contents(Path(here))]
     told = dict.fromkeys(str(path) for path in found)
     assert not told, f"written outside: {', '.join(list(told)[:3])}"
@@ -112,9 +104,13 @@ def events() -> Iterator[list[Event]]:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if _listening and (event in _CHANGES or event in _USES):
+    if not _listening:
+        return
+    paths = tuple(changed(event, arguments))
+    if paths or event in _USES:
+        of_files = not event.startswith("socket.")
         for found in _listening:
-            found.append(Event(event, tuple(map(_whole, arguments))))
+            found.append(Event(event, tuple(map(_whole, arguments)) if of_files else arguments, paths))
 
 
 def _whole(argument: Any) -> Any:
@@ -124,14 +120,6 @@ def _whole(argument: Any) -> Any:
     return argument
 
 
-def _changed(event: Event) -> Iterator[Path]:
-    """The files that an event changes."""
-    places = _CHANGES.get(event.name, ())
-    if event.name == "open" and isinstance(event.arguments[2], int) and event.arguments[2] & _WRITING:
-        places = (0,)
-    for place in places:
-        path = event.arguments[place]
-        if isinstance(path, str):  # not the number of a file that is open
-            whole = Path(path).resolve()
-            if "__pycache__" not in whole.parts and whole.parts[:2] != ("/", "dev"):
-                yield whole
+def _everywhere(path: Path) -> bool:
+    """Whether any code may write there."""
+    return "__pycache__" in path.parts or path.parts[:2] == ("/", "dev")

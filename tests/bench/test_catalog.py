@@ -1,3 +1,6 @@
+import sys
+from importlib.util import spec_from_file_location
+
 import pytest
 
 from ctrbench.bench import catalog
@@ -37,6 +40,28 @@ def test_a_broken_table_package_hides_no_other(monkeypatch, packages):
     assert len(found.faults) == 1
     assert "'bad' of bad-dist 1.0" in found.faults[0]
     assert catalog.locate("first").name == "first.toml"
+
+
+def test_a_module_in_place_of_a_package_is_told_without_importing_anything(monkeypatch, tmp_path):
+    (tmp_path / "left_tables").mkdir()
+    (tmp_path / "left_tables" / "__init__.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "left_tables" / "specs.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register(monkeypatch, entry("ctrbench.tables", "bad", "left_tables.specs", "bad-dist"))
+    (fault,) = catalog.survey().faults
+    assert "'bad' of bad-dist 1.0 cannot be found (there is no package left_tables.specs)" in fault
+
+
+def test_a_package_that_an_editable_install_maps_is_found(monkeypatch, tmp_path):
+    class Finder:
+        def find_spec(name, path=None, target=None):
+            if name == "mapped_acme.tables":
+                return spec_from_file_location(name, "__init__.py", submodule_search_locations=[str(tmp_path)])
+
+    (tmp_path / "theirs.toml").touch()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    register(monkeypatch, entry("ctrbench.tables", "acme", "mapped_acme.tables"))
+    assert list(catalog.survey().found) == ["theirs"]
 
 
 def test_a_typo_gets_the_nearest_table():

@@ -84,6 +84,7 @@ def test_rising_needs_every_row_unless_those_that_there_are_fall():
     )
     assert outcome(kind="rising", rows=["text", "larger", "two"]).verdict == "does not hold"
     assert outcome(kind="rising", rows=["larger", "text"]).why == "there is no number of larger"
+    assert outcome(kind="rising", rows=["multi_domain"]).why == "one row alone cannot rise"
 
 
 def test_bound():
@@ -102,6 +103,15 @@ def test_drops_are_relative():
     assert outcome(kind="largest_drop", base="text", rows=["one"], on="b").verdict == "holds"
     assert outcome(kind="largest_drop", base="text", rows=["one", "many"], on="b").verdict == "does not hold"
     assert outcome(kind="largest_drop", base="text", rows=["one"], on="b").why == "one: a -6.67 %, b -10.45 %"
+
+
+@pytest.mark.parametrize("before", [0.0, -0.1])
+def test_nothing_falls_relatively_from_zero_or_below(before):
+    gains = numbers({**AUC, "text": {"a": before, "b": 0.67}})
+    for claim in ({"kind": "drop", "percent": 1}, {"kind": "largest_drop", "on": "b"}):
+        found = outcome(gains, base="text", rows=["one"], **claim)
+        assert (found.verdict, found.numbers) == ("cannot be tested", {})
+        assert found.why == f"nothing falls relatively from text: {before:.4f} on a"
 
 
 def test_rows_are_told_by_their_titles():

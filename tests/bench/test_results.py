@@ -9,7 +9,8 @@ import pytest
 from ctrbench.bench import records, results as module
 from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.odd import odd_settings
-from ctrbench.bench.results import choose, half_removed, remove, stored_runs
+from ctrbench.bench.results import StoredRun, choose, half_removed, remove, stored_runs
+from ctrbench.bench.settings import flat
 from ctrbench.errors import ConfigError, OutputError
 from tests.bench.test_turns import another_at
 from tests.fakes import failed_record, make_record
@@ -159,3 +160,12 @@ def test_a_link_to_another_folder_is_left_as_it_is(runs, tmp_path):
         remove(run)
     assert run.folder.path.is_symlink()
     assert run.folder.record.exists()
+
+
+def test_what_is_usual_is_counted_once_for_all_runs_of_a_model(plan, monkeypatch, tmp_path):
+    counted = []
+    monkeypatch.setattr("ctrbench.bench.odd._usual", lambda values: counted.append(len(list(values))))
+    run = plan.runs[0]
+    odd_settings([StoredRun(RunFolder(tmp_path / str(place)), make_record(run, {})) for place in range(9)])
+    settings = ("limit", *flat({"config": run.spec.config, "train": run.spec.train}))
+    assert counted == [9] * len(settings)

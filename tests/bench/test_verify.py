@@ -7,6 +7,7 @@ import shutil
 import polars as pl
 import pytest
 
+from ctrbench.bench import metric_tree
 from ctrbench.bench.execute import execute
 from ctrbench.bench.folders import RunFolder
 from ctrbench.bench.records import Target
@@ -212,3 +213,10 @@ def test_a_run_that_a_process_is_at_is_left_alone(folder, tmp_path):
     with another_at(folder):
         assert found(tmp_path, clean=True) == [("note", folder.path.name, "a process is at it")]
     assert (folder.path / ".record.json.0a1b2c3d.json").exists()
+
+
+def test_truths_that_are_certain_have_an_oracle_that_can_be_verified():
+    rows = pl.DataFrame({"label": [0.0, 1.0, 1.0, 0.0], "true_probability": [0.0, 1.0, 0.5, 0.3], "own": [0.1] * 4})
+    oracle = metric_tree.metrics("test", "a", rows, ["own"])["test"]["a"]["oracle"]
+    assert (oracle.auc, oracle.logloss) == (1.0, pytest.approx(0.2624, abs=1e-4))
+    assert metric_tree.comes_of(rows["label"], metric_tree.as_logit(rows["true_probability"]), oracle)

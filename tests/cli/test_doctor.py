@@ -106,7 +106,9 @@ def test_a_part_that_fails_is_a_sentence_beside_the_others(answers, capsys, monk
 def test_a_torch_that_dies_is_a_sentence_and_plugins_are_examined(answers, capsys):
     answers["devices"] = {"fault": "Python dies of it: SIGSEGV"}
     found = as_json(capsys, code=1)
-    assert found["faults"] == ["torch cannot be asked for devices (Python dies of it: SIGSEGV); install torch anew"]
+    assert found["faults"] == [
+        "torch cannot be asked for devices (Python dies of it: SIGSEGV); mend the driver, or install torch anew"
+    ]
     assert [plugin["state"] for plugin in found["plugins"]] == ["ok", "ok"]
     assert doctor(capsys, code=1)
 
@@ -139,6 +141,14 @@ def test_a_cache_that_cannot_be_written_is_a_fault(answers, capsys, monkeypatch)
     monkeypatch.setattr("ctrbench.doctor.caches.os.access", lambda place, mode: False)
     (fault,) = as_json(capsys, code=1)["faults"]
     assert "set CTRBENCH_CACHE" in fault
+
+
+@pytest.mark.parametrize("inner", ["", "cache"])
+def test_a_cache_where_a_file_lies_is_a_fault(answers, capsys, monkeypatch, tmp_path, inner):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CTRBENCH_CACHE", str(tmp_path / "file" / inner))
+    (fault,) = as_json(capsys, code=1)["faults"]
+    assert "cannot be written; set CTRBENCH_CACHE" in fault
 
 
 def test_a_time_that_is_none_is_a_sentence(capsys):

@@ -41,6 +41,7 @@ def test_tables_are_listed_with_their_titles_and_a_broken_package_is_one_line(pl
     found = lines(capsys, "tables")
     assert any(line.startswith("table3") and "Table III" in line for line in found)
     assert sum("'bad' of baddist" in line for line in found) == 1
+    assert sum("'bad' of baddist" in line for line in lines(capsys, "tables", "--details", "-q")) == 1
 
 
 def test_a_table_that_is_no_toml_is_one_line(monkeypatch, tmp_path, capsys):

@@ -1,4 +1,5 @@
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ def gpu(monkeypatch):
         "is_available": True,
         "device_count": 1,
         "mem_get_info": (6, 8),
-        "get_device_name": "A GPU",
+        "get_device_properties": SimpleNamespace(name="A GPU", total_memory=8),
         "is_bf16_supported": True,
         "device": nullcontext(),
     }.items():
@@ -48,3 +49,14 @@ def test_a_gpu_that_computes_nothing_is_told_with_the_reason(gpu, monkeypatch):
 
     monkeypatch.setattr(torch, "arange", broken)
     assert devices()["found"][0]["fault"] == "RuntimeError: no kernel"
+
+
+def test_a_gpu_that_nobody_may_use_is_told_beside_the_others(gpu, monkeypatch):
+    def taken(*given, **options):
+        raise RuntimeError("device is busy")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", taken)
+    monkeypatch.setattr(torch, "arange", taken)
+    (found,) = devices()["found"]
+    assert (found["name"], found["memory_bytes"], found["free_bytes"], found["bf16"]) == ("A GPU", 8, 0, None)
+    assert found["fault"] == "RuntimeError: device is busy"

@@ -29,6 +29,7 @@ MODULES = {
     "prints": "import os; os.write(1, b'from C\\n'); print('hello')" + MODEL,
     "shifts": "import random; random.random()" + MODEL,
     "closes": "import sys; sys.stdout = sys.stderr = None" + MODEL,
+    "panics": "class Panic(BaseException): pass\nraise Panic('in Rust')",
     "keeps": "import threading\nthreading.Thread(target=threading.Event().wait).start()" + MODEL,
     "z_bad": "import sys; sys.modules['pydantic'] = None; raise ImportError('poison')",
     "later": MODEL + "    api_version = 99",
@@ -40,10 +41,11 @@ FAULTS = {
     "leaves": "(SystemExit: 3)",
     "interrupts": "KeyboardInterrupt",
     "asks": "(EOFError",
+    "panics": "(Panic: in Rust)",
     "ends": "(it ends Python with exit code 3)",
     "pretends": "(it ends Python with exit code 0)",
     "dies": "(Python dies of it: SIGSEGV)",
-    "hangs": "(it takes longer than ",
+    "hangs": " s; --timeout gives it more)",
     "z_bad": "poison",
     "later": "is built for version 99",
     "other": "is no CTRModel",
@@ -101,6 +103,15 @@ def test_without_forks_they_share_a_process_that_is_started_again_when_one_ends_
     found = examine(plugins, timeout=2)
     check(found, plugins)
     assert ["prints at import" in str(health.notes) for health in found] == [p.name == "prints" for p in plugins]
+
+
+def test_without_room_for_what_they_print_they_are_examined_all_the_same(strangers, monkeypatch, tmp_path):
+    monkeypatch.setattr(apart, "FORK", False)
+    (full,) = strangers("prints")
+    program = "import tempfile; tempfile.tempdir = '/no/such/folder'; "
+    monkeypatch.setattr(apart, "_PROGRAM", apart._PROGRAM.replace("from ctrbench", f"{program}from ctrbench"))
+    (found,) = examine([full])
+    assert (found.state, found.notes) == ("ok", ())
 
 
 def test_what_is_not_of_its_kind_is_a_sentence(strangers, monkeypatch, tmp_path):

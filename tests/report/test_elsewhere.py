@@ -8,7 +8,7 @@ from ctrbench.bench import records
 from ctrbench.bench.plan import Target
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.report.findings import Findings
-from ctrbench.report.layouts.elsewhere import elsewhere
+from ctrbench.report.layouts.elsewhere import UNSAYABLE, elsewhere, options_to
 from tests.fakes import FakeData, failed_record, findings, make_plan, make_record, register_models, table
 
 
@@ -53,6 +53,22 @@ def test_what_is_told_shows_the_runs(tmp_path):
         records.save(tmp_path, make_record(run, {}))
     (line,) = told(tmp_path, make_plan(models=["multi"], limit=9, overrides=overrides))
     assert "`--limit 9 --set multi.config.dim=4`" in line
+
+
+def test_one_command_is_told_only_where_it_shows_all_of_them(tmp_path):
+    told(tmp_path, make_plan(models=["single"], limit=70))
+    (line,) = told(tmp_path, make_plan(models=["multi"], overrides=parse_overrides(["multi.config.dim=4"])))
+    assert line.endswith("Of single, multi there are runs with others: see `ctrbench results ls`.")
+
+
+def test_a_setting_that_a_stored_run_did_not_know_cannot_be_asked_for(tmp_path):
+    (run,) = make_plan(models=["multi"], seeds=[0]).runs
+    without = {key: value for key, value in run.spec.config.items() if key != "dim"}
+    older = replace(run, spec=run.spec.model_copy(update={"config": without}))
+    records.save(tmp_path, make_record(older, {}))
+    assert options_to(run, older.spec) == [UNSAYABLE]
+    (line,) = told(tmp_path, make_plan(models=["single"], limit=70), models=["multi"], seeds=[0])
+    assert line.endswith("Of multi there are runs with others: see `ctrbench results ls`.")
 
 
 def test_many_settings_are_where_runs_are_listed(tmp_path):

@@ -127,6 +127,22 @@ def test_the_caption_names_the_test_its_correction_and_what_it_does_not_say(tmp_
         assert part in caption
 
 
+def test_of_a_row_with_one_seed_the_noise_of_training_is_said_to_be_unknown(tmp_path):
+    found = findings(tmp_path, GOOD_BAD, seeds=[0, 1, 2])
+    left_out = "where there is one seed alone, the noise of training is unknown, and left out"
+
+    def said(lost):
+        kept = [None if lost(run) else record for run, record in zip(found.plan.runs, found.records, strict=True)]
+        caption = build(Findings(found.plan, kept, tmp_path / "results", found.data)).caption
+        return next(text for text in caption if text.startswith("Test ("))
+
+    assert left_out not in said(lambda run: False)
+    some = said(lambda run: run.row == "multi" and run.spec.seed > 0)
+    assert f"estimated from 3 seeds, which is few, and added; {left_out}." in some
+    assert "from 2 to 3 seeds" in said(lambda run: run.row == "multi" and run.spec.seed == 0)
+    assert said(lambda run: run.spec.seed > 0).endswith(f"draws of test rows; {left_out}.")
+
+
 def test_exports_hold_intervals_and_p_values(tmp_path):
     found = findings(tmp_path, GOOD_BAD)
     wanted, values = line(comparisons(found), "single"), entry(build(found), "single")

@@ -19,10 +19,10 @@ from ctrbench.report.grid import Cell, Column, Row, Table, rank
 from ctrbench.report.site.asked import Asked
 from ctrbench.report.site.content import Shown, Site
 from ctrbench.report.site.drawn import learning_curve
-from ctrbench.report.site.overview import about, facts, leaders, leading
+from ctrbench.report.site.overview import Leader, about, facts, leaders, leading, marks
 from ctrbench.report.site.runs import cost
 from ctrbench.report.site.write import MANIFEST, check_place, write
-from tests.fakes import findings, register_models
+from tests.fakes import findings, make_plan, register_models, table as table_spec
 from tests.report.sites import EVIL, done, evil_data, evil_plan, evil_site
 
 
@@ -152,6 +152,25 @@ def test_the_overview_says_what_the_data_is_who_leads_and_what_is_lacking(site: 
     assert "ctrbench run a_zero_shot --models multi --seeds 1, --limit 5 --target all_beauty\n" in text
     first = leaders(site.tables[0].table)[0]  # type: ignore[arg-type]
     assert (first.best, first.value, first.second, first.second_value) == ("language", "0.7050", "single", "0.6150")
+
+
+def test_a_leaders_mark_is_explained_where_it_stands() -> None:
+    said = ["≈: the row cannot be told from it.", "*: it is above the best other row.", "Data: some."]
+    table = Table("t", "T", {}, [], [], [], said, [])
+    assert marks(table, [Leader("AUC", "a", "0.7", "b", "0.6≈")]) == said[:1]
+    assert marks(table, [Leader("AUC", "a", "0.7*"), Leader("AUC", "a", "0.7", "b", "0.6≈")]) == said[:2]
+    assert marks(table, [Leader("AUC", "a", "0.7")]) == []
+
+
+def test_claims_say_whose_they_are_and_that_significance_is_not_asked_for(tmp_path: Path) -> None:
+    claim = {"text": "So it is.", "stated": "table", "kind": "above", "rows": ["language"], "than": ["others"]}
+    plan = make_plan(spec=table_spec(claims=[claim]))
+    shown = Shown.of(findings(plan, [done(run) for run in plan.runs]))
+    write(Site([shown]), tmp_path / "site")
+    text = " ".join(Links((tmp_path / f"site/tables/{shown.name}.html").read_text("utf-8")).text.split())
+    assert "be their differences significant or not" in text
+    assert "So it is. (read off the paper's table)" in text
+    assert "on this data: holds 1." in Links((tmp_path / "site/index.html").read_text("utf-8")).text
 
 
 def test_real_data_has_no_warning(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_an_illegal_name_is_one_sentence_with_a_legal_one(text, legal):
     [
         ("lambda", "'lambda' is a word of Python's own"),
         ("Random", "Python has a module 'random' of its own"),
+        ("test", "Python has a module 'test' of its own"),
         ("torch", r"a distribution torch \S+ is installed already"),
         ("scikit_learn", r"a distribution scikit-learn \S+ is installed already"),
         ("sklearn", "a package 'sklearn' is installed already, with scikit-learn"),
@@ -59,3 +60,5 @@ def test_a_name_that_a_table_has_is_refused_for_tables():
     taken = min(survey().found)
     with pytest.raises(ConfigError, match=rf"the table '{taken}' is there already, from ctrbench"):
         Names.of(taken, KINDS["tables"])
+    with pytest.raises(ConfigError, match="'all' stands for every table on the command line; choose another name"):
+        Names.of("all", KINDS["tables"])

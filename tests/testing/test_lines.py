@@ -38,6 +38,14 @@ def test_a_line_of_another_file_that_holds_both_ids_stays(tmp_path):
     assert people.read_text() == "1|5 dogs|artist\n"
 
 
+def test_rows_that_lack_an_id_or_a_time_take_no_line_away(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("u7,,900\n")
+    lacking = pl.DataFrame({"user": ["u7", None], "item": [None, "5"], "time": [900.0, float("nan")]})
+    without_rows([file], lacking)
+    assert file.read_text() == "u7,,900\n"
+
+
 def test_a_file_that_is_no_text_stays_as_it_is(tmp_path):
     file = tmp_path / "rows.parquet"
     file.write_bytes(b"1,5,900\n\0\n")

@@ -109,7 +109,8 @@ def test_a_package_without_a_table_is_caught(tables):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("table3", "'table3' is a table of ctrbench"), ("my table", "'my table' is")]
+    ("name", "words"),
+    [("table3", "'table3' is a table of ctrbench"), ("my table", "'my table' is"), ("all", "stands for every table")],
 )
 def test_a_name_that_is_taken_or_cannot_be_written_is_caught(tables, name, words):
     tests = tables(**{name: GOOD})

@@ -71,11 +71,12 @@ def _profile(plan: Plan) -> str:
 
 
 def _asked(plan: Plan) -> list[str]:
-    """That rows of the table are left out, of which its title and notes may speak."""
+    """That rows of the table are not here, of which its title and notes may speak: `--models`, or a plugin's fault."""
     usual = plan.table.profile(plan.profile).models or plan.table.models
     shown = {model.name for model in plan.models}
     count = sum(row in shown for row in usual)
-    return [f"{count} of the table's {len(usual)} rows (--models)."] if count < len(usual) else []
+    why = "the others were not asked for (--models), or their plugins are not usable"
+    return [f"{count} of the table's {len(usual)} rows; {why}."] if count < len(usual) else []
 
 
 def _overrides(plan: Plan) -> list[str]:

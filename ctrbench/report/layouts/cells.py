@@ -11,6 +11,10 @@ from ctrbench.report.measures import AUC, Measure
 from ctrbench.report.scores import RowCost, Score
 
 ORACLE_LEGEND = "oracle: the AUC of each row's true probability; no model can learn more."
+COST_LEGEND = (
+    "Cost: params, and seconds and rows/s of training steps (without validation), of all models that a row is trained "
+    "as for one seed; mean over seeds."
+)
 PUBLISHED_LEGEND = "paper: the published AUC, on real data, and this run's difference from it."
 
 
@@ -76,7 +80,7 @@ def published_column(group: str, *more: str) -> Column:
 
 def cost_columns() -> list[Column]:
     """The columns of `cost_cells`."""
-    return [Column(title, "Cost", aside=True) for title in ("params", "train s", "rows/s")]
+    return [Column(title, "Cost", aside=True, legend=(COST_LEGEND,)) for title in ("params", "train s", "rows/s")]
 
 
 def cost_cells(cost: RowCost) -> list[Cell]:

@@ -61,9 +61,9 @@ def _sentence(findings: Findings, found: Mapping[str, list[str]]) -> str:
     options = dict.fromkeys(option for options in found.values() for option in options)
     whole = options.pop(NO_LIMIT, "") is None
     parts = ["without --limit"] * whole + [f"with `{' '.join(options)}`"] * bool(options)
-    several = sum(option.startswith("--limit") for option in options) + whole > 1
+    beside_set = {frozenset(option for option in of if not option.startswith("--set")) for of in found.values()}
     where = "see `ctrbench results ls`"
-    if len(options) <= _MOST_SET and not several and UNSAYABLE not in options:
+    if len(options) <= _MOST_SET and len(beside_set) == 1 and UNSAYABLE not in options:
         where = f"the same command {' and '.join(parts)} shows them"
     return f"'-': not run with these settings. Of {rows} there are runs with others: {where}."
 
@@ -109,7 +109,7 @@ def options_to(run: PlannedRun, other: RunSpec) -> list[str]:
 
 
 def _differing(mine: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in other.items():
+    for key, value in {**dict.fromkeys(mine), **other}.items():
         own = mine.get(key)
         if isinstance(value, dict) and isinstance(own, dict):
             yield from _differing(own, value, f"{above}{key}.")

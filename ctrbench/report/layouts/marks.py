@@ -17,7 +17,7 @@ class Marks:
 
     def __init__(self, findings: Findings, title: str) -> None:
         """`title`: what people call the reference."""
-        self.reference, self.title, self.seeds = findings.table.reference, title, len(findings.plan.seeds)
+        self.reference, self.title = findings.table.reference, title
         self.found = {(line["row"], line["domain"]): line for line in comparisons(findings).rows(named=True)}
         self.tested = [line for line in self.found.values() if line["p"] is not None]
         self.faults = list(dict.fromkeys(line["fault"] for line in self.found.values() if line["fault"]))
@@ -62,13 +62,23 @@ class Marks:
         many = f"p < {ALPHA}, two-sided, Holm-adjusted for the table's {len(self.tested)} comparisons with {self.title}"
         if self.tested[0]["test"] == BOOTSTRAP:
             return (
-                f"Test ({many}): paired bootstrap of AUCs averaged over seeds, {DRAWS:,} draws of test rows; the noise "
-                f"of training is estimated from {self.seeds} seeds, which is few, and added."
+                f"Test ({many}): paired bootstrap of AUCs averaged over seeds, {DRAWS:,} draws of test rows; "
+                f"{self._noise()}."
             )
         return (
             f"Test ({many}): DeLong's, on the same test rows. Of the noise of training it knows nothing: with another "
             "seed, the order may be another one."
         )
+
+    def _noise(self) -> str:
+        """What is made of the noise of training, of which one seed alone tells nothing."""
+        counts = {line["seeds"] for line in self.found.values() if line["seeds"]}
+        known = [str(count) for count in sorted(counts - {1})]
+        unknown = "where there is one seed alone, the noise of training is unknown, and left out"
+        if not known:
+            return unknown
+        told = f"the noise of training is estimated from {' to '.join(dict.fromkeys((known[0], known[-1])))} seeds"
+        return f"{told}, which is few, and added{f'; {unknown}' if 1 in counts else ''}"
 
     def _why(self, fault: str) -> str:
         """One footnote for all that is missing, so that lost files do not bury the table."""

@@ -11,6 +11,7 @@ from ctrbench.bench.records import Record
 from ctrbench.bench.spec import Kind
 from ctrbench.bench.verdicts import Verdict
 from ctrbench.report.grid import Column, Table
+from ctrbench.report.layouts.marks import LEVEL_WITH, STAR
 from ctrbench.report.site.content import STATUSES, Shown, Site, Trained, with_records
 
 ABOUT: dict[Kind, str] = {
@@ -78,6 +79,13 @@ def leaders(table: Table) -> list[Leader]:
         ):
             found.append(Leader(_label(column), *_joined(best), *_joined(second)))
     return found
+
+
+def marks(table: Table, found: Iterable[Leader]) -> list[str]:
+    """What the marks behind the leaders' values mean, as it is said below the table."""
+    shown = "".join(leader.value + leader.second_value for leader in found)
+    seen = [f"{mark}: " for mark in (STAR, LEVEL_WITH) if mark in shown]
+    return [line for line in table.caption if line.startswith(tuple(seen))]
 
 
 def verdicts(table: Table) -> list[tuple[str, int]]:

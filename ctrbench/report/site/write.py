@@ -13,7 +13,7 @@ from jinja2 import Environment
 from ctrbench._version import __version__
 from ctrbench.errors import OutputError
 from ctrbench.files import unwritable, whole_folder
-from ctrbench.report import grid, page
+from ctrbench.report import claimed, grid, page
 from ctrbench.report.render import render
 from ctrbench.report.site import drawn, overview, runs
 from ctrbench.report.site.content import Shown, Site, Trained
@@ -98,6 +98,7 @@ def _overview(environment: Environment, site: Site, figures: Mapping[str, Sequen
         synthetic=overview.synthetic(site),
         about=overview.about,
         leaders=overview.leading,
+        marks=overview.marks,
         verdicts=overview.verdicts,
         lacking=overview.lacking(site),
         figures=[],
@@ -118,6 +119,8 @@ def _table(
         runs=site.runs_of(shown),
         near=site.near(shown),
         downloads=DOWNLOADS,
+        claims_heading=claimed.HEADING,
+        sources=claimed.SOURCES,
         figures=figures,
         faults=faults,
     )

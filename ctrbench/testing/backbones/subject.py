@@ -28,67 +28,67 @@ TEXTS = ("Red shoes.", "A user who clicked 'blue shirt' & 'green hat' looks at '
 class BackboneSubject(Kit):
     """A function that resolves names, and the names; `BackboneTests` derives from it."""
 
-    group = "backbones"
-    names_it = "backbone"
-    example = "resolve"
+    _group = "backbones"
+    _names_it = "backbone"
+    _example = "resolve"
     backbone: ClassVar[str | Resolve]
     """The name under which it is registered, or the function `resolve`."""
     names: ClassVar[tuple[str, ...]] = ()
     """What it resolves; of a registered one, that name is enough."""
 
     @classmethod
-    def load(cls) -> Resolve:
+    def _load(cls) -> Resolve:
         """The function that resolves names."""
-        if not cls.every_name():
+        if not cls._every_name():
             raise PluginError(f'{cls.__name__} names nothing to resolve: give it a line such as `names = ("my-bert",)`')
         return registry.load("backbones", cls.backbone) if isinstance(cls.backbone, str) else cls.backbone
 
     @classmethod
-    def target(cls) -> Resolve:
+    def _target(cls) -> Resolve:
         """The function that resolves names."""
-        return cls.load()
+        return cls._load()
 
     @classmethod
-    def called(cls) -> str:
+    def _called(cls) -> str:
         """Its names: a function's own says little."""
-        return ", ".join(cls.every_name())
+        return ", ".join(cls._every_name())
 
     @classmethod
-    def every_name(cls) -> tuple[str, ...]:
+    def _every_name(cls) -> tuple[str, ...]:
         """All names that are tested."""
         return cls.names or ((cls.backbone,) if isinstance(cls.backbone, str) else ())
 
     @classmethod
-    def found(cls, name: str) -> BackboneFiles:
+    def _found(cls, name: str) -> BackboneFiles:
         """What a name is resolved to; where something is to be installed first, the test is skipped."""
         try:
-            files = cls.load()(name)
+            files = cls._load()(name)
         except BackboneError as fault:
             pytest.skip(str(fault))
         assert isinstance(files, BackboneFiles), f"{name!r} is resolved to {files!r}, which is no BackboneFiles"
         return files
 
     @classmethod
-    def here(cls) -> tuple[str, ...]:
+    def _here(cls) -> tuple[str, ...]:
         """The names whose files need not be fetched; without any, the test is skipped."""
-        names = tuple(name for name in cls.every_name() if cls.found(name).here)
+        names = tuple(name for name in cls._every_name() if cls._found(name).here)
         if not names:
-            pytest.skip(f"the files of {', '.join(cls.every_name())} are not here, and nothing is fetched for a test")
+            pytest.skip(f"the files of {', '.join(cls._every_name())} are not here, and nothing is fetched for a test")
         return names
 
     @classmethod
     @contextmanager
-    def registered(cls) -> Iterator[None]:
+    def _registered(cls) -> Iterator[None]:
         """Within, the names are resolved by this function, as they are where it is registered."""
 
         def resolve(name: str) -> BackboneFiles:
-            return cls.found(name) if name in cls.every_name() else resolve_backbone(name)
+            return cls._found(name) if name in cls._every_name() else resolve_backbone(name)
 
         with patch.object(load, "resolve_backbone", resolve):
             yield
 
     @classmethod
-    def encoder(cls, name: str) -> PreTrainedModel:
+    def _encoder(cls, name: str) -> PreTrainedModel:
         """The encoder of a name, in eval mode; no test changes it."""
         return _loaded(cls, name)
 
@@ -99,22 +99,22 @@ class BackboneSubject(Kit):
 
     @classmethod
     @cache
-    def tokenizer(cls, name: str) -> PreTrainedTokenizerFast:
+    def _tokenizer(cls, name: str) -> PreTrainedTokenizerFast:
         """The tokenizer of a name."""
-        with cls.registered():
+        with cls._registered():
             return load.load_tokenizer(name)
 
     @classmethod
-    def tokens(cls, name: str) -> dict[str, Tensor]:
+    def _tokens(cls, name: str) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` (B, T) of the prompts, padded on the right."""
-        tokenizer = cls.tokenizer(name)
+        tokenizer = cls._tokenizer(name)
         made = tokenizer(list(TEXTS), padding=True, truncation=True, max_length=64, return_tensors="pt")
         return {key: made[key] for key in ("input_ids", "attention_mask")}
 
 
 @cache
 def _loaded(kit: type[BackboneSubject], name: str) -> PreTrainedModel:
-    with kit.registered():
+    with kit._registered():
         return load.load_encoder(name).eval()
 
 

@@ -31,10 +31,10 @@ class AboutPromises(SourceSubject):
     )
     def test_options_are_typed_and_closed(self) -> None:
         """`Options` have a docstring and defaults, are frozen, go through JSON, and refuse an unknown key."""
-        kind = self.kind().Options
+        kind = self._kind().Options
         assert issubclass(kind, BaseModel), f"`Options` is {kind!r}, no pydantic model"
         assert kind.__doc__, "`Options` has no docstring"
-        for options in (kind(), self.load().options):
+        for options in (kind(), self._load().options):
             there_and_back = kind.model_validate(json.loads(json.dumps(options.model_dump(mode="json"))))
             assert there_and_back == options, f"{options!r} became {there_and_back!r}"
         assert kind.model_config.get("frozen"), "`Options` are not frozen"
@@ -47,7 +47,7 @@ class AboutPromises(SourceSubject):
     @promise("derive the class from `DatasetSource`, begin it with a docstring, and set these attributes on it.")
     def test_the_source_says_what_it_is(self) -> None:
         """The class has a docstring, `version` is a text, `synthetic` and `automatic` are true or false."""
-        kind = self.kind()
+        kind = self._kind()
         assert issubclass(kind, DatasetSource), f"{kind.__name__} is no DatasetSource"
         assert kind.__doc__, "there is no docstring"
         assert isinstance(kind.version, str), f"`version` is {kind.version!r}"
@@ -58,7 +58,7 @@ class AboutPromises(SourceSubject):
     @promise("name each column once in `fields`, with the kind that its values have, or give the tables that column.")
     def test_fields_are_columns(self) -> None:
         """Each of `fields` is a column of the rows or of the items, with values that suit its kind."""
-        data, fields = self.prepared(), self.load().at(self.raw()).fields
+        data, fields = self._prepared(), self._load().at(self._raw()).fields
         assert fields, "there are no fields"
         columns = {**data.items.schema, **data.scan("train").collect_schema()}
         names = [field.name for field in fields]
@@ -74,7 +74,7 @@ class AboutPromises(SourceSubject):
     )
     def test_prompts_show_columns(self) -> None:
         """There is a prompt `default`, and every template names columns that it can show."""
-        data, prompts = self.prepared(), self.load().at(self.raw()).prompts
+        data, prompts = self._prepared(), self._load().at(self._raw()).prompts
         assert "default" in prompts, f"the prompts are {', '.join(prompts) or 'none'}"
         for name, prompt in prompts.items():
             check_prompt(prompt, data.scan("train"), data.items, name)
@@ -82,8 +82,8 @@ class AboutPromises(SourceSubject):
     @promise("make names of letters, digits and _ (`legal_name` makes them), and list all in `domains()`, or none.")
     def test_domains_have_the_names_that_are_declared(self) -> None:
         """Domains have names that tables and files can bear, and are among those of `domains()`; titles are texts."""
-        source = self.load().at(self.raw())
-        found = self.tables().rows["domain"].drop_nulls().cast(pl.String).unique().to_list()
+        source = self._load().at(self._raw())
+        found = self._tables().rows["domain"].drop_nulls().cast(pl.String).unique().to_list()
         declared = source.domains()
         check_domain_names(found)
         if declared is not None:

@@ -27,9 +27,9 @@ class AgainPromises(SourceSubject):
     @promise(f"{_MEND}; keep no state between two calls.")
     def test_reading_again_gives_the_same(self) -> None:
         """A second reading gives the same tables, row by row, whichever of the two is asked for first."""
-        source, found = self.load(), self.tables()
-        read(source, self.raw(), items_first=False)
-        again = read(source, self.raw())
+        source, found = self._load(), self._tables()
+        read(source, self._raw(), items_first=False)
+        again = read(source, self._raw())
         for name, one, other in zip(("interactions", "items"), found[:2], again[:2], strict=True):
             odd = [c for c in one.columns if c not in other.columns or not one[c].equals(other[c], null_equal=True)]
             assert not odd, f"other {', '.join(odd)} in the {name}"
@@ -38,12 +38,12 @@ class AgainPromises(SourceSubject):
     @promise(f"{_MEND}; depend on no address, hash or time.")
     def test_another_process_reads_the_same(self) -> None:
         """Another process, whose sets have another order, reads the same tables, row by row."""
-        kind = self.kind()
+        kind = self._kind()
         where = self.source if isinstance(self.source, str) else f"{kind.__module__}:{kind.__qualname__}"
         if "<locals>" in where or where.startswith("__main__"):
             pytest.skip("another process cannot import this class: write it into a module")
-        told = _elsewhere(where, self.load().options.model_dump(mode="json"), self.raw())
-        assert told == _hash(self.tables()), "the tables differ"
+        told = _elsewhere(where, self._load().options.model_dump(mode="json"), self._raw())
+        assert told == _hash(self._tables()), "the tables differ"
 
 
 def tell(where: str, options: str, root: str) -> None:

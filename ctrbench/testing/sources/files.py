@@ -27,24 +27,24 @@ class FilePromises(SourceSubject):
     @promise("read only; keep what you compute in memory, or in the tables that you return.")
     def test_reading_writes_nothing(self) -> None:
         """Reading leaves all files, the working folder, the environment, loggers and other settings as they were."""
-        before = contents(self.raw())
+        before = contents(self._raw())
         with writes_only_in(), surroundings_untouched():
-            read(self.load(), self.raw())
-        assert_unchanged(contents(self.raw()), before)
+            read(self._load(), self._raw())
+        assert_unchanged(contents(self._raw()), before)
 
     @promise("draw from a generator of your own, such as `np.random.default_rng(seed)`, and seed no other.")
     def test_no_global_random_state_is_touched(self) -> None:
         """Neither reading nor writing raw files touches the generators of `random`, `numpy.random` or torch."""
         with generators_untouched():
-            read(self.load(), self.raw())
-            if self.makes_its_files():
+            read(self._load(), self._raw())
+            if self._makes_its_files():
                 with TemporaryDirectory() as folder:
-                    self.load().download(Path(folder, "raw"))
+                    self._load().download(Path(folder, "raw"))
 
     @promise("return the paths of files under `root`, in the order of reading, from `inputs`.")
     def test_inputs_are_files(self) -> None:
         """`inputs` are the files that are read, each once: their hashes tell whether a dataset is still the same."""
-        found = self.inputs()
+        found = self._inputs()
         assert found, "there are none"
         assert isinstance(found, list), f"`inputs` returns a {type(found).__name__}"
         for path in found:
@@ -59,7 +59,7 @@ class FilePromises(SourceSubject):
             empty, absent = Path(folder, "empty"), Path(folder, "absent")
             empty.mkdir()
             for root in (empty, absent):
-                told = _refusal(self.load(), root)
+                told = _refusal(self._load(), root)
                 assert "\n" not in told, f"the message has {told.count(chr(10)) + 1} lines: {told}"
                 assert root.name in told, f"the message does not name the folder {root.name!r}: {told}"
             assert not contents(empty), "files were written into the empty folder"
@@ -68,19 +68,19 @@ class FilePromises(SourceSubject):
     @promise("return where the files are whole; write each under another name and rename it when it is.")
     def test_a_download_is_made_once(self) -> None:
         """A second `download` changes no file, a lost one comes again as it was, and nothing is written elsewhere."""
-        if not self.makes_its_files():
+        if not self._makes_its_files():
             pytest.skip("this source makes no files by itself")
         with TemporaryDirectory() as folder:
             root = Path(folder, "raw")
             with writes_only_in(root), surroundings_untouched():
-                self.load().download(root)
+                self._load().download(root)
             made = contents(root)
-            self.load().download(root)
+            self._load().download(root)
             assert_unchanged(contents(root), made)
-            lost = self.load().at(root).inputs(root)[-1]
+            lost = self._load().at(root).inputs(root)[-1]
             hashed = file_hash(lost)
             lost.unlink()
-            self.load().download(root)
+            self._load().download(root)
             assert lost.is_file(), f"{lost.name} was lost, and did not come again"
             assert file_hash(lost) == hashed, f"{lost.name} was lost, and came again with other content"
             assert set(contents(root)) == set(made), f"there are {', '.join(contents(root))}"
@@ -88,7 +88,7 @@ class FilePromises(SourceSubject):
     @promise("declare each published file once in `remote_files`, which asks no server.")
     def test_remote_files_have_places_of_their_own(self) -> None:
         """Each of `remote_files` has a path of its own in the folder."""
-        paths = [file.path for file in self.load().remote_files()]
+        paths = [file.path for file in self._load().remote_files()]
         if not paths:
             pytest.skip("this source has no remote files")
         assert len(set(paths)) == len(paths), f"{max(paths, key=paths.count)} is the place of two files"

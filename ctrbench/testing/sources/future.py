@@ -26,17 +26,17 @@ class FuturePromises(SourceSubject):
     @promise("leave the column out, or keep it out of `fields` and prompts.")
     def test_no_feature_is_the_label(self) -> None:
         """No feature of a row tells its label, as a rating or the time spent on the page does."""
-        rows = pl.concat([self.prepared().rows(split).select("label") for split in ("train", "valid", "test")])
+        rows = pl.concat([self._prepared().rows(split).select("label") for split in ("train", "valid", "test")])
         rarer = int(min(rows["label"].sum(), rows.height - rows["label"].sum()))
         if rarer < _ENOUGH:
             pytest.skip(f"write raw files with {_ENOUGH} rows of each label: {rarer} of one are too few to tell")
-        features = audit_features(AuditRows(self.prepared(), PrepareOptions()))
+        features = audit_features(AuditRows(self._prepared(), PrepareOptions()))
         assert features.result == "holds", features.found
 
     @promise("compute each column from what came before the row, or leave the column out.")
     def test_nothing_shows_what_came_later(self) -> None:
         """Raw files without the latest rows give all earlier rows and their items the same columns."""
-        every = self.tables()
+        every = self._tables()
         times = every.rows["time"].unique().sort()
         if len(times) < 2:
             pytest.skip("all rows are of one time")
@@ -44,7 +44,7 @@ class FuturePromises(SourceSubject):
             root = Path(folder, "raw")
             self.raw_files_until(root, times[len(times) * 7 // 10 - 1])
             try:
-                cut = read(self.load(), root)
+                cut = read(self._load(), root)
             except CtrbenchError as fault:
                 pytest.skip(f"the files cannot be read without their latest rows ({fault})")
         gone = every.rows.join(cut.rows, on=KEYS, how="anti")

@@ -36,7 +36,8 @@ def _read(file: Path) -> bytes:
 
 
 def _lines_of(texts: Sequence[Sequence[bytes]], rows: pl.DataFrame) -> Iterator[Line]:
-    by_user = rows.with_columns(pl.col("time").cast(pl.Int64)).cast(pl.String).rows_by_key("user")
+    whole = rows.drop_nulls().with_columns(pl.col("time").cast(pl.Int64, strict=False))
+    by_user = whole.drop_nulls().cast(pl.String).rows_by_key("user")
     for user, found in by_user.items():
         lines = [(place, number) for place, text in enumerate(texts) for number in _holding(text, str(user))]
         for item, time in found:

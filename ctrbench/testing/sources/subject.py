@@ -37,54 +37,54 @@ class Tables(NamedTuple):
 class SourceSubject(Kit):
     """A source with its options, and raw files for it; `SourceTests` derives from it."""
 
-    group = "datasets"
-    names_it = "source"
-    example = "MySource"
+    _group = "datasets"
+    _names_it = "source"
+    _example = "MySource"
     source: ClassVar[type[DatasetSource] | str]
     """The class, or the name under which it is registered."""
     options: ClassVar[Mapping[str, Any]] = {}
     """Of the source; a small scale keeps the tests quick."""
 
     @classmethod
-    def kind(cls) -> type[DatasetSource]:
+    def _kind(cls) -> type[DatasetSource]:
         """The source's class."""
         return registry.load("datasets", cls.source) if isinstance(cls.source, str) else cls.source
 
     @classmethod
-    def target(cls) -> type[DatasetSource]:
+    def _target(cls) -> type[DatasetSource]:
         """The source's class."""
-        return cls.kind()
+        return cls._kind()
 
     @classmethod
-    def load(cls) -> DatasetSource:
+    def _load(cls) -> DatasetSource:
         """A source with these options; `PluginError` where they are not its own."""
-        kind = cls.kind()
+        kind = cls._kind()
         return kind(configured(kind.Options, cls.options, f"{cls.__name__}.options, for {kind.__name__}"))
 
     @classmethod
-    def makes_its_files(cls) -> bool:
+    def _makes_its_files(cls) -> bool:
         """Whether its `download` needs neither the user nor a network."""
-        source = cls.load()
+        source = cls._load()
         return source.automatic and not source.remote_files()
 
     def raw_files(self, folder: Path) -> None:
         """Write small, good raw files into `folder`, which is there and empty; override it where nothing makes them."""
-        if not self.makes_its_files():
+        if not self._makes_its_files():
             pytest.fail(
-                f"{type(self).__name__} has no raw files for {self.called()}: let its method `raw_files(self, folder)` "
-                "write small, good ones into the folder",
+                f"{type(self).__name__} has no raw files for {self._called()}: let its method "
+                "`raw_files(self, folder)` write small, good ones into the folder",
                 pytrace=False,
             )
-        self.load().download(folder)
+        self._load().download(folder)
 
     def raw_files_until(self, folder: Path, time: float) -> None:
         """Write the same raw files without the rows after `time` (seconds) into `folder`, which is not there yet.
 
         This one leaves out the lines of text that hold user and item of such a row. Override it for other formats.
         """
-        shutil.copytree(self.raw(), folder)
-        late = self.tables().rows.filter(pl.col("time") > time).select(KEYS)
-        without_rows([folder / path.relative_to(self.raw()) for path in self.inputs()], late)
+        shutil.copytree(self._raw(), folder)
+        late = self._tables().rows.filter(pl.col("time") > time).select(KEYS)
+        without_rows([folder / path.relative_to(self._raw()) for path in self._inputs()], late)
 
     @classmethod
     @cache
@@ -95,12 +95,12 @@ class SourceSubject(Kit):
     def teardown_class(cls) -> None:
         """Remove the files, and forget what was made of them."""
         cls._temporary().cleanup()
-        for made in (cls._temporary, cls.raw, cls.tables, cls.prepared):
+        for made in (cls._temporary, cls._raw, cls._tables, cls._prepared):
             made.cache_clear()
 
     @classmethod
     @cache
-    def raw(cls) -> Path:
+    def _raw(cls) -> Path:
         """The folder with the raw files, written once."""
         folder = Path(cls._temporary().name, "raw")
         folder.mkdir()
@@ -108,22 +108,22 @@ class SourceSubject(Kit):
         return folder
 
     @classmethod
-    def inputs(cls) -> list[Path]:
+    def _inputs(cls) -> list[Path]:
         """The files that it reads."""
-        return cls.load().at(cls.raw()).inputs(cls.raw())
+        return cls._load().at(cls._raw()).inputs(cls._raw())
 
     @classmethod
     @cache
-    def tables(cls) -> Tables:
+    def _tables(cls) -> Tables:
         """What the source gives of the raw files."""
-        return read(cls.load(), cls.raw())
+        return read(cls._load(), cls._raw())
 
     @classmethod
     @cache
-    def prepared(cls) -> PreparedDataset:
+    def _prepared(cls) -> PreparedDataset:
         """The raw files, prepared as every dataset is."""
         name = cls.source if isinstance(cls.source, str) else cls.source.__name__.lower()
-        return prepare(cls.load(), cls.raw(), Path(cls._temporary().name, "prepared"), source_name=name)
+        return prepare(cls._load(), cls._raw(), Path(cls._temporary().name, "prepared"), source_name=name)
 
 
 def read(source: DatasetSource, root: Path, *, items_first: bool = True) -> Tables:

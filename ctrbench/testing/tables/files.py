@@ -19,13 +19,13 @@ class FilePromises(TableSubject):
         """The package, as it is installed, holds `*.toml` files."""
         found = sorted(entry.name for entry in files(self.tables).iterdir() if entry.name.endswith(".toml"))
         assert found, f"{self.tables} holds none"
-        assert found == [file.name for file in self.load()], f"{self.tables} is found at two places"
+        assert found == [file.name for file in self._load()], f"{self.tables} is found at two places"
 
     @promise("correct the key that is named; docs/tables.md says what each means.")
     def test_every_table_can_be_read(self) -> None:
         """Every `*.toml` is a table: its keys are known, and its settings and claims name its rows and domains."""
         faults = []
-        for file in self.load():
+        for file in self._load():
             try:
                 TableSpec.read(file)
             except ConfigError as fault:
@@ -36,8 +36,9 @@ class FilePromises(TableSubject):
     def test_no_name_is_taken(self) -> None:
         """No table has a name that another package's table has, or that the command line cannot take."""
         found = catalog.survey().found
-        for file in self.load():
+        for file in self._load():
             assert file.stem.replace("-", "_").isidentifier(), f"{file.stem!r} is no such name"
+            assert file.stem != catalog.ALL, f"{file.stem!r} stands for every table"
             others = [(plugin, place) for plugin, place in found.get(file.stem, []) if not place.samefile(file)]
             told = " and ".join(plugin.origin for plugin, _ in others)
             assert not others, f"{file.stem!r} is a table of {told}"

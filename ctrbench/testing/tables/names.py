@@ -24,7 +24,7 @@ class NamePromises(TableSubject):
         """Every model of a table, and every dataset of its profiles, is registered."""
         models, datasets = registry.names("models"), registry.names("datasets")
         faults = []
-        for spec in self.specs():
+        for spec in self._specs():
             rows = {spec.model_of(row) for row in _rows(spec)}
             faults += [f"{spec.name}: {_unknown('model', name, models)}" for name in sorted(rows - set(models))]
             used = {profile.dataset for profile in spec.profiles.values() if profile.dataset is not None}
@@ -35,7 +35,7 @@ class NamePromises(TableSubject):
     def test_settings_bind_in_every_profile(self) -> None:
         """In every profile, the settings of every row are such that its model can be built with them."""
         faults = []
-        for spec in self.specs():
+        for spec in self._specs():
             for profile in PROFILES:
                 try:
                     plan(_alone(spec), _data(spec), profile=profile, models=_rows(spec) or None)
@@ -47,23 +47,15 @@ class NamePromises(TableSubject):
     @promise("name domains as `ctrbench data describe` shows them, and options that the dataset or a preparation has.")
     def test_domains_are_those_of_the_datasets(self) -> None:
         """The domains and targets of a table are domains of each profile's dataset, where these can be told."""
-        faults = []
-        for spec in self.specs():
-            for profile in spec.profiles:
-                try:
-                    known = _domains(spec, profile)
-                except CtrbenchError as fault:
-                    faults.append(f"{spec.name}, profile {profile}: {fault}")
-                    continue
-                odd = [domain for domain in (*spec.domains, *spec.targets) if known and domain not in known]
-                faults += [f"{spec.name}, profile {profile}: {_unknown('domain', name, known)}" for name in odd]
+        with cache_of_its_own():  # one for all, so that each dataset is prepared once
+            faults = [fault for spec in self._specs() for profile in spec.profiles for fault in _strays(spec, profile)]
         assert not faults, "; ".join(faults)
 
     @promise("let `reference` be a row, and publish numbers of the table's own domains and targets.")
     def test_published_numbers_have_a_place(self) -> None:
         """Rows are compared with a row of the table, and published AUCs are of domains that it has a column for."""
         faults = []
-        for spec in self.specs():
+        for spec in self._specs():
             if spec.reference and spec.reference not in _rows(spec):
                 faults.append(f"{spec.name}: {_unknown('row', spec.reference, _rows(spec))}")
             columns = {*spec.domains, *spec.targets}
@@ -100,6 +92,16 @@ def _data(spec: TableSpec) -> PreparedDataset:
     )
 
 
+def _strays(spec: TableSpec, profile: str) -> list[str]:
+    """What is wrong with the domains of a table in this profile."""
+    try:
+        known = _domains(spec, profile)
+    except CtrbenchError as fault:
+        return [f"{spec.name}, profile {profile}: {fault}"]
+    odd = [domain for domain in (*spec.domains, *spec.targets) if known and domain not in known]
+    return [f"{spec.name}, profile {profile}: {_unknown('domain', name, known)}" for name in odd]
+
+
 def _domains(spec: TableSpec, profile: str) -> tuple[str, ...] | None:
     """The domains of a profile's dataset; None where they cannot be told without files of the user's."""
     chosen = spec.profile(profile)
@@ -109,12 +111,13 @@ def _domains(spec: TableSpec, profile: str) -> tuple[str, ...] | None:
     kind = registry.load("datasets", chosen.dataset)
     preparation, own = sort_options(options, kind.Options.model_fields)
     source = load_source(chosen.dataset, own)
-    if preparation.domain_by is not None or source.domains() is not None:
-        return None if preparation.domain_by is not None else source.domains()
+    if preparation.domain_by is not None:
+        return None
+    if (declared := source.domains()) is not None:
+        return declared
     if not source.automatic or source.remote_files():
         return None
-    with cache_of_its_own():
-        return open_dataset(chosen.dataset, options=options).domains
+    return open_dataset(chosen.dataset, options=options).domains
 
 
 def _unknown(kind: str, name: str, known: object) -> str:

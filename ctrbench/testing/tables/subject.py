@@ -22,28 +22,28 @@ from ctrbench.testing.promises import Kit
 class TableSubject(Kit):
     """A package with `*.toml` specs; `TableTests` derives from it."""
 
-    group = "tables"
-    names_it = "tables"
-    example = '"my_package.tables"'
+    _group = "tables"
+    _names_it = "tables"
+    _example = '"my_package.tables"'
     tables: ClassVar[str]
     """The package's name, with dots."""
 
     @classmethod
-    def load(cls) -> list[Path]:
+    def _load(cls) -> list[Path]:
         """The specs' files, found as the registry's are; `PluginError` where there is no such package."""
         return catalog.files(Plugin("tables", cls.tables, cls.tables, cls.__name__, ""))
 
     @classmethod
-    def target(cls) -> ModuleType:
+    def _target(cls) -> ModuleType:
         """The package itself."""
         return import_module(cls.tables)
 
     @classmethod
     @cache
-    def specs(cls) -> tuple[TableSpec, ...]:
+    def _specs(cls) -> tuple[TableSpec, ...]:
         """The specs that can be read; that all can is a promise of its own."""
         found = []
-        for file in cls.load():
+        for file in cls._load():
             try:
                 found.append(TableSpec.read(file))
             except ConfigError:
