@@ -57,8 +57,11 @@ class Plugin:
 
     def load_unwatched(self) -> Any:
         """The same, where the caller watches what the import does to the process."""
+        point = EntryPoint(self.name, self.value, GROUPS[self.kind])
         try:
-            loaded = EntryPoint(self.name, self.value, GROUPS[self.kind]).load()
+            if not point.pattern.match(self.value):
+                raise PluginError("that is not `module:object`")
+            loaded = point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as fault:  # also SystemExit, and what a panic in Rust becomes

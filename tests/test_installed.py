@@ -78,14 +78,6 @@ def test_a_copy_without_plugins_hides_a_later_one_as_it_does_for_imports(place, 
     assert models("acme-ctr") == []
 
 
-def test_a_value_that_is_no_module_is_a_sentence_that_shows_it(place):
-    install(place, "acme-ctr", {"models": {"acme": "acme-ctr:Model"}}, {})
-    assert models("acme-ctr") == []
-    (told,) = installed.faults()
-    assert "acme-ctr 1.0" in told
-    assert "`acme = acme-ctr:Model` in its entry_points.txt is not `name = module:object`" in told
-
-
 def test_metadata_that_cannot_be_read_are_a_sentence_and_hide_nothing(place):
     install(place, "fine", model("fine"), {})
     install(place, "acme-ctr", model("acme"), {})

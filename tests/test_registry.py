@@ -54,6 +54,7 @@ def test_a_collision_does_not_touch_other_names(monkeypatch):
     [
         ("no_such_module:Model", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("tests.fakes:Missing", "AttributeError"),
+        ("my-package:Model", "cannot be imported from my-package:Model (that is not `module:object`); repair"),
         ("exploding_plugin:Model", "RuntimeError: boom"),
         ("leaving_plugin:Model", "SystemExit"),
         ("panicking_plugin:Model", "Panic: in Rust"),

@@ -34,18 +34,12 @@ class _Claim(BaseModel, ABC):
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
         """Whether it holds, and the numbers that decide; raises `CannotTest`."""
 
+    @abstractmethod
     def named(self) -> Iterable[str]:
         """All rows and categories that it mentions."""
-        return self._named()
 
     def places(self) -> Iterable[str]:
         """All domains that it mentions."""
-        return self._places()
-
-    def _named(self) -> Iterable[str]:
-        return ()
-
-    def _places(self) -> Iterable[str]:
         return self.domains
 
     def test(self, numbers: Numbers) -> Finding:
@@ -90,7 +84,8 @@ class Above(_Claim):
     on: Literal["each", "any"] = "each"
     """Of the domains: on each of them, or on one at least."""
 
-    def _named(self) -> Iterable[str]:
+    def named(self) -> Iterable[str]:
+        """Those above, and those below."""
         return (*self.rows, *self.than)
 
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
@@ -121,7 +116,8 @@ class Rising(_Claim):
     kind: Literal["rising"]
     rows: Rows
 
-    def _named(self) -> Iterable[str]:
+    def named(self) -> Iterable[str]:
+        """The rows."""
         return self.rows
 
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
@@ -147,7 +143,8 @@ class Bound(_Claim):
     least: float = float("-inf")
     most: float = float("inf")
 
-    def _named(self) -> Iterable[str]:
+    def named(self) -> Iterable[str]:
+        """The rows."""
         return self.rows
 
     def _check(self, numbers: Numbers) -> tuple[bool, str]:
@@ -167,7 +164,8 @@ class _Drops(_Claim):
     base: str
     rows: Rows
 
-    def _named(self) -> Iterable[str]:
+    def named(self) -> Iterable[str]:
+        """What falls, and what it falls from."""
         return (self.base, *self.rows)
 
     def _drop(self, numbers: Numbers, row: str, domain: str) -> float:
@@ -196,7 +194,8 @@ class LargestDrop(_Drops):
     kind: Literal["largest_drop"]
     on: str
 
-    def _places(self) -> Iterable[str]:
+    def places(self) -> Iterable[str]:
+        """Where it falls, and where most."""
         return (*self.domains, self.on)
 
     def _check(self, numbers: Numbers) -> tuple[bool, str]:

@@ -69,7 +69,8 @@ def described(plugin: Plugin) -> str:
 def blaming(suspect: Suspect, doing: str) -> Iterator[None]:
     """Within, what a plugin raises becomes a `PluginError` that names it; `doing` says where, as `in its constructor`.
 
-    Errors that are no fault of a plugin's pass: ctrbench's own sentences, want of memory, a full disk.
+    Errors that are no fault of a plugin's pass: ctrbench's own sentences, want of memory, a full disk. A plugin's
+    `sys.exit` is its fault, as it would end all runs.
     """
     try:
         yield
@@ -77,7 +78,8 @@ def blaming(suspect: Suspect, doing: str) -> Iterator[None]:
         if suspect.named_in(str(error)):
             raise
         raise PluginError(f"{suspect}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, CtrbenchError) or out_of_memory(error) or getattr(error, "errno", None) in _NO_SPACE:
             raise
-        raise suspect.did(f"failed {doing} ({in_words(error)})") from error
+        where = "; see that its files are there and its server answers" if isinstance(error, OSError) else ""
+        raise suspect.did(f"failed {doing} ({in_words(error)}){where}") from error

@@ -17,6 +17,8 @@ from typing import Any
 
 RANDOM = ("Python's random numbers", "numpy's random numbers", "torch's random numbers")
 """What is called so: the states of the global generators."""
+HARMLESS = ("the working folder", "the root logger", "the filters of warnings")
+"""What is called so: what does not change a run's results."""
 _Part = tuple[Callable[[], Any], Callable[[Any], object]]
 
 
@@ -50,9 +52,9 @@ def _parts() -> dict[str, _Part]:
     """What is watched, and how it is read and put back; values that are read can be compared."""
     parts: dict[str, _Part] = {
         RANDOM[0]: (random.getstate, random.setstate),
-        "the working folder": (os.getcwd, os.chdir),
-        "the root logger": (_logging, _set_logging),
-        "the filters of warnings": (_errors, _set_errors),
+        HARMLESS[0]: (os.getcwd, os.chdir),
+        HARMLESS[1]: (_logging, _set_logging),
+        HARMLESS[2]: (_errors, _set_errors),
     }
     if numpy := sys.modules.get("numpy.random"):
         parts[RANDOM[1]] = (lambda: _numpy(numpy), lambda state: _set_numpy(numpy, state))

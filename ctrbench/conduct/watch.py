@@ -62,14 +62,16 @@ def running(suspect: Suspect, may_write: Sequence[Path], *, here: bool = False) 
     with watched(suspect.packages, may_write) as written, diverted(suspect), kept() as changed:
         yield
     _tell_changes(suspect, [name for name in changed if name != RANDOM[0]], "while it ran")
+    doubt = ""
     if here:
         new = [Path(os.path.abspath(name)) for name in sorted(_in_folder() - before)]
         allowed = [Path(os.path.abspath(place)) for place in may_write]
-        written += [path for path in new if path not in written and not _holds(path, allowed)]
+        unseen = [path for path in new if path not in written and not _holds(path, allowed)]
+        written, doubt = [*written, *unseen], ", or another program did" if unseen else ""
     if written:
         more = f" and {len(written) - _NAMED} more" if len(written) > _NAMED else ""
         paths = ", ".join(map(str, written[:_NAMED])) + more
-        _log.warning("%s wrote where it may not, to %s; %s", suspect, paths, suspect.advice)
+        _log.warning("%s wrote where it may not%s, to %s; %s", suspect, doubt, paths, suspect.advice)
 
 
 def _in_folder() -> set[str]:

@@ -48,13 +48,15 @@ def _leaks(data: PreparedDataset) -> Iterator[str]:
         values = rows.select(value=pl.col(name), label=pl.col("label").cast(pl.Int64))
         if (told := telling(values)) >= NEARLY:
             yield f"gives a feature {name!r} that tells the label (AUC {told:.2f} on {rows.height:,} rows): it leaks it"
-    if data.manifest.own_history and (share := _later(rows)) > _LATER:
-        yield f"leaks the future: {share:.0%} of what its histories show the user first meets later"
+    if data.manifest.own_history and (share := _later(data, rows)) > _LATER:
+        yield f"leaks the future, or cuts off the past: {share:.0%} of what its histories show has its first row later"
 
 
-def _later(rows: pl.DataFrame) -> float:
-    """Of the entries of histories whose item the user has rows with, the share whose first one is not before."""
-    first = rows.group_by("user", "item").agg(met=pl.col("time").min())
+def _later(data: PreparedDataset, rows: pl.DataFrame) -> float:
+    """Of the entries of these rows' histories whose item the user has train rows with, the share with none before."""
+    with data.reading():
+        met = data.scan("train").select("user", "item", "time").join(rows.lazy().select("user"), on="user", how="semi")
+        first = met.group_by("user", "item").agg(met=pl.col("time").min()).collect()
     shown = rows.select("user", "time", item="history").explode("item").drop_nulls()
     known = shown.join(first, on=["user", "item"])
     return known.select((pl.col("met") >= pl.col("time")).mean()).item() or 0.0

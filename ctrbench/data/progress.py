@@ -9,7 +9,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Stage:
-    """One moment of a preparation, or other long work: what it does now, and `done` of `total` units of it; 0 is an unknown total."""
+    """One moment of a preparation, or other long work: what it does now, and `done` of `total` units of it.
+
+    A total of 0 is an unknown one.
+    """
 
     name: str
     done: int = 0

@@ -102,6 +102,8 @@ def checkup(timeout: float = TIMEOUT, tell: Tell = lambda text: None) -> Checkup
 
 def _devices(answer: dict[str, Any], failed: dict[str, str]) -> dict[str, Any]:
     if "fault" in answer:
-        failed["devices"] = f"torch cannot be asked for devices ({answer['fault']}); mend the driver, or install torch anew"
+        failed["devices"] = (
+            f"torch cannot be asked for devices ({answer['fault']}); mend the driver, or install torch anew"
+        )
         return {}
     return answer

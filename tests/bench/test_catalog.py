@@ -53,14 +53,15 @@ def test_a_module_in_place_of_a_package_is_told_without_importing_anything(monke
 
 
 def test_a_package_that_an_editable_install_maps_is_found(monkeypatch, tmp_path):
+    spec = spec_from_file_location("mapped.tables", "__init__.py", submodule_search_locations=[str(tmp_path)])
+
     class Finder:
-        def find_spec(name, path=None, target=None):
-            if name == "mapped_acme.tables":
-                return spec_from_file_location(name, "__init__.py", submodule_search_locations=[str(tmp_path)])
+        def find_spec(self, name, path=None, target=None):
+            return spec if name == "mapped.tables" else None
 
     (tmp_path / "theirs.toml").touch()
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
-    register(monkeypatch, entry("ctrbench.tables", "acme", "mapped_acme.tables"))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    register(monkeypatch, entry("ctrbench.tables", "acme", "mapped.tables"))
     assert list(catalog.survey().found) == ["theirs"]
 
 

@@ -125,6 +125,17 @@ class Histories(Fine):
         return frame.lazy().join(liked.lazy(), on="user", how="left").with_columns(pl.col("history").fill_null([]))
 
 
+class Again(Fine):
+    """What the user met before, and meets again."""
+
+    def interactions(self, root, problems):
+        frame, met, histories = self.frame(root), {}, []
+        for user, item in frame.select("user", "item").iter_rows():
+            histories.append(list(met.get(user, [])))
+            met.setdefault(user, []).append(item)
+        return frame.with_columns(pl.Series("history", histories, pl.List(pl.String))).lazy()
+
+
 class Writes(Fine):
     def interactions(self, root, problems):
         Path("acme.log").write_text("rows")

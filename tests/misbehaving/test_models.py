@@ -146,6 +146,7 @@ def test_the_others_are_as_without_them(all_at_once, site, toy, tmp_path):
     _, alone = ran(tmp_path, toy, ["Fine"])
     beside = all_at_once[1]["Fine"]
     assert beside.status == "done"
+    assert "plugin 'Fine'" not in all_at_once[3]
     assert beside.metrics == alone["Fine"].metrics
     assert [epoch.loss for epoch in beside.history] == [epoch.loss for epoch in alone["Fine"].history]
     assert torch.get_default_dtype() == torch.float32

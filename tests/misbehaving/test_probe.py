@@ -1,7 +1,9 @@
 """The look at a few rows before a training: it faults no good model, changes nothing, and costs little."""
 
 import copy
+import logging
 import random
+import weakref
 
 import numpy as np
 import polars as pl
@@ -36,6 +38,7 @@ def seen(kind, config, data):
 def test_registered_models_keep_their_promises(toy, name, precision):
     kind = registry.load("models", name)
     model, rows = seen(kind, kind.Config(**TINY[name]), toy)
+    assert module._twin(model) is not None
     probe(model, rows, Suspect("models", name), precision)
 
 
@@ -75,6 +78,78 @@ def test_a_model_that_cannot_be_copied_is_left_to_its_training(toy):
     model.stream = (number for number in range(3))
     probe(model, rows, Suspect("models", "counting"))
     assert model.steps == 0
+
+
+class Hooked(Counting):
+    """Whose hook keeps what another part makes, in the model that was built."""
+
+    def __init__(self, config, features, domains):
+        super().__init__(config, features, domains)
+        self.heads = PerDomain(lambda: nn.Linear(self.norm.num_features, 1), domains)
+        self.norm.register_forward_hook(self.keeping())
+
+    def keeping(self):
+        def keep(module, given, made):
+            self.made = made
+
+        return keep
+
+    def forward(self, batch):
+        super().forward(batch)
+        return self.made.sum(1) + self.heads(batch, self.made)[:, 0]
+
+
+class Tapped(Hooked):
+    """The same, in a list that hook and model share."""
+
+    def keeping(self):
+        self.taps = taps = []
+        return lambda module, given, made: taps.append(made)
+
+    def forward(self, batch):
+        Counting.forward(self, batch)
+        return self.taps.pop().sum(1)
+
+
+class Referring(Counting):
+    """Whose part knows the whole."""
+
+    def __init__(self, config, features, domains):
+        super().__init__(config, features, domains)
+        self.dropout.whole = weakref.ref(self)
+
+
+@pytest.mark.parametrize("kind", [Hooked, Tapped, Referring])
+def test_a_model_whose_copy_would_work_on_the_model_is_left_to_its_training(toy, kind):
+    model, rows = seen(kind, kind.Config(), toy)
+    probe(model, rows, Suspect("models", "counting"))
+    assert (model.steps, model.norm.num_batches_tracked) == (0, 0)
+    assert module._twin(model) is None
+
+
+class Speaks(Counting):
+    """Logs as a script does, which gives the root logger a handler; an honest model otherwise."""
+
+    def forward(self, batch):
+        logging.getLogger().addHandler(logging.NullHandler())
+        return self.heads(batch, self.table(batch.x["ids"]).sum(1))[:, 0]
+
+
+def test_what_changes_no_result_ends_no_run(toy):
+    model, rows = seen(Speaks, Speaks.Config(), toy)
+    before = list(logging.root.handlers)
+    probe(model, rows, Suspect("models", "counting"))
+    assert logging.root.handlers == before
+
+
+class Greedy(Counting):
+    def forward(self, batch):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
+
+
+def test_want_of_memory_for_the_look_ends_no_run(toy):
+    model, rows = seen(Greedy, Greedy.Config(), toy)
+    probe(model, rows, Suspect("models", "counting"))
 
 
 def test_few_rows_are_of_several_domains_and_found_without_reading_all(toy):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctrbench.cli import main
+from ctrbench.data import doubts
 from ctrbench.data.resolve import open_dataset
 from ctrbench.errors import PluginError
 from tests.misbehaving.site import install
@@ -23,9 +24,9 @@ ENDS = {
 TOLD = {
     "Twice": "gives 50 rows twice",
     "Label": "gives a feature 'hour' that tells the label (AUC 1.00 on 480 rows)",
-    "Histories": "leaks the future:",
+    "Histories": "leaks the future, or cuts off the past: ",
     "Writes": "wrote where it may not, to {here}/acme.log",
-    "WritesByPolars": "wrote where it may not, to {here}/acme.parquet",
+    "WritesByPolars": "wrote where it may not, or another program did, to {here}/acme.parquet",
     "DownloadsElsewhere": "wrote where it may not, to {cache}/raw/acme.txt",
     "Seeds": "changed numpy's random numbers while it ran",
 }
@@ -35,7 +36,7 @@ TOLD = {
 def here(tmp_path, monkeypatch):
     """A working folder and a cache of their own, and the bad sources installed."""
     source = Path(__file__).with_name("acme_sources.py").read_text("utf-8")
-    names = ["Fine", *ENDS, *TOLD, "LazilyRaises", "Prints"]
+    names = ["Fine", "Again", *ENDS, *TOLD, "LazilyRaises", "Prints"]
     install(tmp_path / "site", {"acme_sources": source}, {f"datasets {name}": f"acme_sources:{name}" for name in names})
     for folder in ("here", "cache", "temporary"):
         (tmp_path / folder).mkdir()
@@ -50,6 +51,12 @@ def test_a_good_source_is_not_mentioned(here, caplog, capsys):
     assert open_dataset("Fine").domains == ("books", "games")
     assert caplog.messages == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_histories_of_what_is_bought_again_and_again_are_not_doubted(here, caplog, monkeypatch):
+    monkeypatch.setattr(doubts, "_ROWS", 20)
+    assert open_dataset("Again").manifest.own_history
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("name", ENDS)

@@ -14,6 +14,8 @@ from tests.fakes import FakeData, make_plan, table
 from tests.toys import TINY
 
 every = pytest.mark.parametrize("name", registry.names("models"))
+LARGE = {"uni_ctr"}
+"""Models whose many settings take more than some seconds to try, one after another."""
 
 
 class Frozen(CTRModel):
@@ -91,7 +93,9 @@ def test_an_impossible_value_is_refused_in_a_sentence_with_model_field_value_and
             assert "\n" not in sentence
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in registry.names("models")]
+)
 def test_what_a_config_accepts_can_be_built_and_trained(name):
     kind = registry.load("models", name)
     for field, schema in kind.Config.model_json_schema()["properties"].items():

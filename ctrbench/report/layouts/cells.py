@@ -12,8 +12,8 @@ from ctrbench.report.scores import RowCost, Score
 
 ORACLE_LEGEND = "oracle: the AUC of each row's true probability; no model can learn more."
 COST_LEGEND = (
-    "Cost: params, and seconds and rows/s of training steps (without validation), of all models that a row is trained "
-    "as for one seed; mean over seeds."
+    "Cost: parameters, and seconds and rows/s of training steps (validation is apart). Where a row has a model per "
+    "domain, of all of these together; mean over seeds."
 )
 PUBLISHED_LEGEND = "paper: the published AUC, on real data, and this run's difference from it."
 
