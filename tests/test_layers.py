@@ -18,7 +18,17 @@ LAYERS = (
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-FOR_ALL = {"_version", "compatibility", "conduct", "deprecations", "errors", "files", "installed", "registry", "validation"}
+FOR_ALL = {
+    "_version",
+    "compatibility",
+    "conduct",
+    "deprecations",
+    "errors",
+    "files",
+    "installed",
+    "registry",
+    "validation",
+}
 TOP = {"__init__", "__main__", "api", "benchmarks", "testing"}
 """Facades: they gather what lies below, and no layer imports them."""
 
