@@ -75,6 +75,9 @@ if TYPE_CHECKING:
         Prompt as Prompt,
         StandIn as StandIn,
     )
+    from ctrbench.data.templates import (
+        check_prompt as check_prompt,
+    )
     from ctrbench.deprecations import (
         CtrbenchDeprecation as CtrbenchDeprecation,
     )
@@ -97,9 +100,6 @@ if TYPE_CHECKING:
     )
     from ctrbench.features.ids import (
         IdFeaturizer as IdFeaturizer,
-    )
-    from ctrbench.features.prompt import (
-        check_prompt as check_prompt,
     )
     from ctrbench.features.ragged import (
         Ragged as Ragged,
@@ -196,7 +196,7 @@ _WHERE = {
     "Weight": "ctrbench.models.sizes:Weight",
     "WideEmbedding": "ctrbench.models.layers.embedding:WideEmbedding",
     "byte_tokenizer": "ctrbench.backbones.known:byte_tokenizer",
-    "check_prompt": "ctrbench.features.prompt:check_prompt",
+    "check_prompt": "ctrbench.data.templates:check_prompt",
     "clean_text": "ctrbench.data.clean:clean_text",
     "deepctr_module": "ctrbench.models.layers.deepctr:deepctr_module",
     "encoder_layers": "ctrbench.backbones.structure:encoder_layers",

@@ -66,6 +66,14 @@ def required(distribution: str) -> SpecifierSet | None:
     return None
 
 
+def unfit(distribution: str) -> str:
+    """What to say after the name of a distribution that requires another ctrbench; else nothing."""
+    needed = required(distribution)
+    if needed is None or needed.contains(__version__, prereleases=True):
+        return ""
+    return f"requires ctrbench {needed}, and {__version__} is installed: install versions that fit"
+
+
 def _missing(fault: BaseException) -> str | None:
     """What became of a name of ours that a plugin imports and that is not there; None for any other fault."""
     if isinstance(fault, ModuleNotFoundError) and (fault.name or "").startswith("ctrbench."):
@@ -85,9 +93,9 @@ def _missing(fault: BaseException) -> str | None:
 
 def _advice(distribution: str, asks: bool) -> str:
     """What to do; `asks`: the plugin asks for what this ctrbench has not."""
+    if wanted := unfit(distribution):
+        return f"{distribution} {wanted}"
     needed = required(distribution)
-    if needed is not None and not needed.contains(__version__, prereleases=True):
-        return f"{distribution} requires ctrbench {needed}, and {__version__} is installed: install versions that fit"
     advice = f"repair, update or uninstall {distribution}"
     if not asks:
         return advice

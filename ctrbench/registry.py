@@ -121,7 +121,18 @@ def load(kind: str, name: str) -> Any:
 def collision(same: list[Plugin]) -> str:
     """The sentence for plugins that share a name."""
     where = " and ".join(f"{plugin.origin} ({plugin.value})" for plugin in same)
-    return f"the {same[0].kind[:-1]} {same[0].name!r} is claimed by {where}; uninstall one of them"
+    return f"the {same[0].kind[:-1]} {same[0].name!r} is claimed by {where}; {leave_one(same)}"
+
+
+def leave_one(same: Iterable[Plugin]) -> str:
+    """What to do about plugins that share a name; nobody is told to do without ctrbench."""
+    every = sorted({plugin.distribution for plugin in same})
+    others = [name for name in every if name != "ctrbench"]
+    if len(every) == 1:
+        return f"rename all but one of them in {every[0]}" + (f", or uninstall {every[0]}" if others else "")
+    if len(others) < len(every):
+        return f"uninstall {' and '.join(others)}, or rename it there"
+    return "uninstall one of them"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

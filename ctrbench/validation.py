@@ -26,19 +26,20 @@ def parse_value(text: str) -> Any:
     raise ValueError(f"{value!r} is not a TOML value; put text in quotes, as in 'key=\"some text\"'")
 
 
-def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+def explain(error: ValidationError, model: type[BaseModel] | None, where: str) -> str:
     """A validation error as one sentence: the first fault, where it is, and the nearest known key.
 
-    model: what was to be validated; where: a name for it, as in `[settings.my_model] config`. The sentence has no full
-    stop, unless it names a likely key. An unknown key comes before the others: misspelt, it is why another one is
-    missing.
+    model: what was to be validated, where it is known; where: a name for it, as in `[settings.my_model] config`. The
+    sentence has no full stop, unless it names a likely key. An unknown key comes before the others: misspelt, it is why
+    another one is missing.
     """
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     location = tuple(fault["loc"])
-    key = ".".join(str(part) for part in location if part != "[key]")
+    key = ".".join(str(part) for part in _written(model, location) if part != "[key]")
     if fault["type"] == "extra_forbidden":
-        known = _known_keys(model, location[:-1])
-        return f"unknown key {key!r} in {where}.{suggest(str(location[-1]), known)}"
+        if model is None:
+            return f"unknown key {key!r} in {where}"
+        return f"unknown key {key!r} in {where}.{suggest(str(location[-1]), _known_keys(model, location[:-1]))}"
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_tag(fault, key, where)
     if fault["type"] == "missing":
@@ -76,15 +77,29 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
     """The keys that are allowed at a location inside a model."""
     current: Any = model
     for part in location:
-        models = _models_in(current)
-        fields = models[0].model_fields if models else {}
-        tagged = [model for model in models if any(part in get_args(f.annotation) for f in model.model_fields.values())]
-        if str(part) in fields:
-            current = fields[str(part)].annotation
-        elif tagged:  # of several kinds of models, the one that a key says it is
-            current = tagged[0]
+        current, _ = _inside(current, part)
     found = _models_in(current)
     return [field.alias or name for name, field in found[0].model_fields.items()] if found else []
+
+
+def _written(model: type[BaseModel] | None, location: tuple[int | str, ...]) -> list[int | str]:
+    """A location as the file has it: without the kinds that pydantic puts between."""
+    current: Any = model
+    parts: list[int | str] = []
+    for part in location:
+        current, stands = _inside(current, part)
+        parts += [part] if stands else []
+    return parts
+
+
+def _inside(current: Any, part: int | str) -> tuple[Any, bool]:
+    """What is at one part of a location, and whether the part is written in the file."""
+    models = _models_in(current)
+    fields = models[0].model_fields if models else {}
+    tagged = [model for model in models if any((part,) == get_args(f.annotation) for f in model.model_fields.values())]
+    if str(part) in fields:
+        return fields[str(part)].annotation, True
+    return (tagged[0], False) if tagged else (current, True)  # of several kinds, the one that a key says it is
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

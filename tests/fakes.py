@@ -35,7 +35,7 @@ class FakeData:
         self.path = Path("prepared")
         self.fingerprint = fingerprint
         self.domains = tuple(titles)
-        self.manifest = SimpleNamespace(source="fake", synthetic=synthetic, domains=titles, options={})
+        self.manifest = SimpleNamespace(source="fake", synthetic=synthetic, domains=titles, options={}, doubts=[])
 
     def count(self, split: str, domains: Any = None, limit: int | None = None) -> int:
         return (100 if limit is None else limit) * len(domains or self.domains)

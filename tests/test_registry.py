@@ -43,6 +43,34 @@ def test_two_distributions_with_one_name_are_both_named(monkeypatch):
     assert [plugin.distribution for plugin in registry.plugins("models")] == ["ours", "theirs"]
 
 
+@pytest.mark.parametrize(
+    ("distributions", "advice"),
+    [
+        (("ctrbench", "thief"), "; uninstall thief, or rename it there"),
+        (("one", "two"), "; uninstall one of them"),
+        (("mine", "mine"), "; rename all but one of them in mine, or uninstall mine"),
+    ],
+)
+def test_who_shares_a_name_is_told_what_to_do_and_never_to_do_without_ctrbench(monkeypatch, distributions, advice):
+    values = (FAKES["single"], FAKES["multi"])
+    pairs = zip(values, distributions, strict=True)
+    register(monkeypatch, *(entry("ctrbench.models", "same", value, whose) for value, whose in pairs))
+    with pytest.raises(PluginError) as caught:
+        registry.find("models", "same")
+    assert str(caught.value).endswith(advice)
+
+
+def test_what_pydantic_refuses_at_import_names_key_value_and_what_may_stand(monkeypatch, tmp_path):
+    text = "from ctrbench.api import Field\nField(name='price', kind='numeric', of='item')"
+    (tmp_path / "pydantic_plugin.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    register(monkeypatch, entry("ctrbench.models", "mine", "pydantic_plugin:Model", "their-package"))
+    with pytest.raises(PluginError) as caught:
+        registry.load("models", "mine")
+    told = "kind in Field: input should be 'id', 'number', 'history' or 'text', not 'numeric'"
+    assert told in str(caught.value)
+
+
 def test_a_collision_does_not_touch_other_names(monkeypatch):
     same = [entry("ctrbench.models", "same", value) for value in FAKES.values()]
     register(monkeypatch, *same, entry("ctrbench.models", "other", FAKES["single"]))

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ctrbench import registry
-from ctrbench.bench.facts import check_contract
-from ctrbench.bench.settings import resolve
-from ctrbench.conduct.blame import Suspect, blaming
-from ctrbench.errors import ConfigError, PluginError
-from ctrbench.training.config import TrainConfig
+from ctrbench.bench.taken import check_model
+from ctrbench.errors import PluginError
 
 if TYPE_CHECKING:
     from ctrbench.bench.spec import TableSpec
@@ -25,19 +22,8 @@ def broken(table: TableSpec, rows: Sequence[str]) -> dict[str, str]:
     for row in rows:
         if (name := table.model_of(row)) in installed:
             try:
-                _check(name)
+                plugin = registry.find("models", name)
+                check_model(plugin, plugin.load())
             except PluginError as fault:
                 found[row] = f"row {row!r} is left out: {fault}"
     return found
-
-
-def _check(name: str) -> None:
-    plugin, suspect = registry.find("models", name), Suspect("models", name)
-    model = plugin.load()
-    with blaming(suspect, "when its class was looked at"):
-        check_contract(plugin, model)
-        defaults = dict(model.train_defaults)
-    try:
-        resolve(TrainConfig, [("its train_defaults", defaults)])
-    except ConfigError as fault:
-        raise suspect.did(f"has settings that do not fit: {fault}") from fault

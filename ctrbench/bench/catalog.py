@@ -44,6 +44,13 @@ def survey() -> Catalog:
 
 def files(plugin: Plugin) -> list[Path]:
     """The specs in one plugin's package; `PluginError` when there is none, or it is for another `api_version`."""
+    folder = folder_of(plugin)
+    plugin.check_api(stated_api(folder))
+    return sorted(folder.glob("*.toml"))
+
+
+def folder_of(plugin: Plugin) -> Path:
+    """Where one plugin's package is; `PluginError` when there is none."""
     package = plugin.value.partition(":")[0]
     try:
         folder = _folder(package)
@@ -51,8 +58,7 @@ def files(plugin: Plugin) -> list[Path]:
         raise _broken(plugin, f"{type(fault).__name__}: {fault}") from fault
     if folder is None:
         raise _broken(plugin, f"there is no package {package}")
-    plugin.check_api(stated_api(folder))
-    return sorted(folder.glob("*.toml"))
+    return folder
 
 
 def stated_api(folder: Path) -> object:
@@ -85,9 +91,14 @@ def locate(name: str) -> Path:
 
 def brought_by(file: Path) -> dict[str, str]:
     """A table's name and who brings it; a file outside of every plugin's package has a name alone."""
-    places = survey().found.get(file.stem, [])
-    plugin = next((plugin for plugin, place in places if place.resolve() == file.resolve()), None)
+    plugin = plugin_of(file)
     return {"name": file.stem, **(plugin.facts if plugin else {})}
+
+
+def plugin_of(file: Path) -> Plugin | None:
+    """Who brings a table's file; None for one outside of every plugin's package."""
+    places = survey().found.get(file.stem, [])
+    return next((plugin for plugin, place in places if place.resolve() == file.resolve()), None)
 
 
 def of_kind(kind: str) -> list[str]:

@@ -18,7 +18,7 @@ from ctrbench.bench.build import build, train_config
 from ctrbench.bench.cost import count_parameters
 from ctrbench.bench.size import parameters
 from ctrbench.data.split import SPLITS, Split
-from ctrbench.errors import CtrbenchError, HubError, PluginError
+from ctrbench.errors import CtrbenchError, HubError, PluginError, in_words
 from ctrbench.features.loader import Rows, batches
 from ctrbench.features.order import eval_order
 from ctrbench.models.contract import CTRModel
@@ -45,8 +45,8 @@ class Estimate:
 
     `flops` counts forward and backward passes of training and the forward passes of validation and test;
     `memory_bytes` is for weights, gradients and Adam's state; activations come on top; `seconds` are on this machine.
-    `assumed` is a backbone whose files are not here, so that each byte of a prompt counts as a token: the most there
-    can be.
+    `unknown` says why figures are None. `assumed` is a backbone whose files are not here, so that each byte of a prompt
+    counts as a token: the most there can be.
     """
 
     parameters: int | None = None
@@ -57,6 +57,7 @@ class Estimate:
     seconds: float | None = None
     download_bytes: int | None = None
     assumed: str | None = None
+    unknown: str = ""
 
 
 def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
@@ -86,14 +87,14 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
     except CtrbenchError:
         raise
     except Exception as error:
-        _log.info("no estimate for %s: %s", spec.model, error)
-        return Estimate(steps=steps)
+        return Estimate(steps=steps, unknown=f"it cannot be built without weights ({in_words(error)})")
     every, trained = parameters(model, featurizer.info, data, spec)
     stored = sum(weight.numel() * weight.element_size() for weight in model.parameters())
     stored += 4 * (every - count_parameters(model)[0])
     share = trained / max(every, 1)
     backward = 2 * share if spec.base is not None else 1 + share
-    flops = _total_flops(_flops_per_row(model, sample), backward, counts, train.epochs)
+    per_row, unknown = _flops_per_row(model, sample)
+    flops = _total_flops(per_row, backward, counts, train.epochs)
     return Estimate(
         parameters=every,
         parameters_trained=trained,
@@ -103,6 +104,7 @@ def estimate(planned: PlannedRun, data: PreparedDataset) -> Estimate:
         seconds=None if flops is None else _seconds(flops, counts, train.epochs),
         download_bytes=0 if assumed is None else 4 * _size_of_backbone(model),
         assumed=assumed,
+        unknown=unknown,
     )
 
 
@@ -112,9 +114,12 @@ def _sample(data: PreparedDataset, spec: RunSpec, size: int) -> pl.DataFrame:
     return data.rows("train", spec.domains, most if spec.limit is None else min(most, spec.limit))
 
 
-def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
-    """Of one forward pass, on tensors without data; None where a model cannot run on such, or has no rows."""
+def _flops_per_row(model: CTRModel, sample: Rows) -> tuple[float | None, str]:
+    """Of one forward pass, on tensors without data; None, and why, where a model cannot run on such, or has no rows."""
+    if not len(sample):
+        return None, "there are no train rows"
     total = 0
+    model.requires_grad_(False)  # else torch's counter stumbles over outputs that are views of weights
     # Tensors that are known to be fake, so that no library looks at their values.
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     try:
@@ -124,9 +129,8 @@ def _flops_per_row(model: CTRModel, sample: Rows) -> float | None:
                 model.loss(empty)
             total += counter.get_total_flops()
     except Exception as error:
-        _log.info("no FLOPs for %s: %s", type(model).__name__, error)
-        return None
-    return total / len(sample) if len(sample) else None
+        return None, f"it does not run on tensors without data ({in_words(error)})"
+    return total / len(sample), ""
 
 
 def _total_flops(per_row: float | None, backward: float, rows: Mapping[Split, int], epochs: int) -> float | None:

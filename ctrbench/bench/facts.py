@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ctrbench import registry
+from ctrbench.bench.code import code_of
 from ctrbench.bench.settings import Differences, Layer, resolve
-from ctrbench.bench.verdicts import CATEGORIES
-from ctrbench.errors import ConfigError, PluginError
+from ctrbench.bench.taken import check_model
+from ctrbench.errors import ConfigError
 from ctrbench.registry import suggest
 from ctrbench.training.config import TrainConfig
 
@@ -35,6 +36,8 @@ class ModelFacts:
     adds_domains: bool
     config: dict[str, Any]
     train: dict[str, Any]
+    code: str | None = None
+    """A hash of its class's code, where that can be read."""
     note: str = ""
     """What a table must say of it."""
 
@@ -89,7 +92,7 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
     name = table.model_of(row)
     plugin = registry.find("models", name)
     model = plugin.load()
-    check_contract(plugin, model)
+    check_model(plugin, model)
     layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
     layers += [*_layers(table, name, profile), *_asked(overrides, name)]
     if row in table.variants:
@@ -105,6 +108,7 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
         adds_domains=getattr(model, "adds_domains", True),
         config=_resolved(model.Config, "config", layers),
         train=_resolved(TrainConfig, "train", layers),
+        code=code_of(model),
     )
 
 
@@ -128,16 +132,3 @@ def _resolved(kind: type[BaseModel], part: str, layers: Sequence[tuple[str, Diff
         for where, layer in layers
     ]
     return resolve(kind, found).model_dump(mode="json")
-
-
-def check_contract(plugin: registry.Plugin, model: Any) -> None:
-    """A class that is no model is its plugin's fault; `PluginError` says so."""
-    config = getattr(model, "Config", None)
-    needed = ("version", "train_defaults", "has_general_head")
-    good = isinstance(config, type) and issubclass(config, BaseModel)
-    good = good and all(hasattr(model, name) for name in needed)
-    if not (good and getattr(model, "category", None) in CATEGORIES):
-        raise PluginError(
-            f"the model plugin {plugin.name!r} of {plugin.origin} is no CTRModel: {plugin.value} needs a "
-            f"`Config` and a `category` ({', '.join(CATEGORIES)})"
-        )

@@ -15,15 +15,25 @@ from ctrbench.bench.spec import TableSpec
 
 def gone(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]:
     """Of these rows those whose model is gone, each with the sentence that says so and who brought it."""
+    return {
+        row: f"the model {table.model_of(row)!r} is not installed, so its row is left out; its stored runs are of "
+        f"{whose}: install that to see them"
+        for row, whose in _lost(table, rows, results).items()
+    }
+
+
+def stored_of(table: TableSpec, rows: Sequence[str], results: Path) -> list[str]:
+    """A sentence for each of these models that is gone: who brought it, as far as stored runs tell."""
+    found = {table.model_of(row): whose for row, whose in _lost(table, rows, results).items()}
+    return [f"Stored runs of {model!r} are of {whose}: install that to run it." for model, whose in found.items()]
+
+
+def _lost(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]:
+    """Whose the rows were of which the model is gone, where runs of it are stored."""
     installed = set(registry.names("models"))
     missing = {row: table.model_of(row) for row in rows if table.model_of(row) not in installed}
     origins = {row: _origins(results, model) for row, model in missing.items()}
-    return {
-        row: f"the model {missing[row]!r} is not installed, so its row is left out; its stored runs are of "
-        f"{' and '.join(sorted(found))}: install that to see them"
-        for row, found in origins.items()
-        if found
-    }
+    return {row: " and ".join(sorted(found)) for row, found in origins.items() if found}
 
 
 def _origins(results: Path, model: str) -> set[str]:

@@ -58,6 +58,8 @@ class Plan:
     limit: int | None
     overrides: Mapping[str, Differences] = field(default_factory=dict)
     """Settings that neither the table nor its profile has, by model or row."""
+    left_out: tuple[str, ...] = ()
+    """Rows that were asked for, and whose plugins are not usable."""
 
     @property
     def like_the_paper(self) -> bool:

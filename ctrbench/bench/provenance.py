@@ -13,6 +13,7 @@ import torch
 from ctrbench import registry
 from ctrbench._version import __version__
 from ctrbench.bench import catalog
+from ctrbench.bench.code import code_of
 from ctrbench.training.processes import team
 
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ _PACKAGES = ("torch", "transformers", "peft", "accelerate", "polars", "scikit-le
 def provenance(
     planned: PlannedRun, data: PreparedDataset, backbones: Mapping[str, Mapping[str, str]], device: torch.device
 ) -> dict[str, Any]:
-    """Versions of ctrbench, of every plugin that had a part in a run, and of the libraries; the machine.
+    """Versions of ctrbench, of every plugin that had a part in a run, and of the libraries; code; the machine.
 
     The dataset's plugin is the one that prepared it, in the version of then. `backbones`: as `resolved` gives them.
     """
+    plugin = registry.find("models", planned.spec.model)
     return {
         "ctrbench": __version__,
-        "plugin": registry.find("models", planned.spec.model).facts,
+        "plugin": plugin.facts,
+        "code": code_of(plugin.load()),
         "dataset": {"name": data.manifest.registered, **data.manifest.brought_by},
         "backbones": {name: dict(facts) for name, facts in backbones.items()},
         "table": catalog.brought_by(planned.table) if planned.table is not None else None,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from ctrbench import registry
 from ctrbench.bench import records
 from ctrbench.bench.execute import execute
-from ctrbench.bench.facts import check_contract
 from ctrbench.bench.plan import PlannedRun
 from ctrbench.bench.records import DatasetFacts, Metrics, Record, Target
 from ctrbench.bench.settings import resolve
 from ctrbench.bench.shared import record_of_main
 from ctrbench.bench.spec import RunSpec
 from ctrbench.bench.stored import look
+from ctrbench.bench.taken import check_model
 from ctrbench.data.resolve import open_dataset
 from ctrbench.errors import CtrbenchError
 from ctrbench.training.config import TrainConfig
@@ -56,7 +56,7 @@ def fit(
     """
     plugin = registry.find("models", model)
     kind = plugin.load()
-    check_contract(plugin, kind)
+    check_model(plugin, kind)
     chosen = tuple(d for d in data.domains if d in domains) if domains is not None else data.domains
     data.check_domains(domains or ())
     spec = RunSpec(

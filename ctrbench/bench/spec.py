@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -143,7 +144,9 @@ class TableSpec(BaseModel):
     @classmethod
     def read(cls, file: Path) -> Self:
         """A spec from its file; `ConfigError` names the file and the faulty key."""
-        raw = _inherit(catalog.read_toml(file), file)
+        raw = catalog.read_toml(file)
+        with suppress(AttributeError, TypeError, KeyError):  # a part is no table, or no list: the validation says so
+            raw = _inherit(raw, file)
         try:
             spec = cls.model_validate(raw)
         except ValidationError as error:
@@ -154,7 +157,12 @@ class TableSpec(BaseModel):
     @classmethod
     def find(cls, name: str) -> Self:
         """A registered table by name, or any by the path of its .toml file."""
-        return cls.read(catalog.locate(name))
+        file = catalog.locate(name)
+        try:
+            return cls.read(file)
+        except ConfigError as fault:
+            plugin = catalog.plugin_of(file)
+            raise ConfigError(f"{plugin.origin}: {fault}" if plugin else str(fault)) from None
 
     @property
     def name(self) -> str:
@@ -220,7 +228,7 @@ class TableSpec(BaseModel):
 INHERITED = ("domains", "models", "variants", "reference", "seeds", "settings", "profiles")
 
 
-def _inherit(raw: dict[str, Any], file: Path) -> dict[str, Any]:
+def _inherit(raw: dict[str, Any], file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The keys that a spec takes over from the one it extends, under its own."""
     base = raw.get("extends")
     if not isinstance(base, str):
@@ -228,7 +236,9 @@ def _inherit(raw: dict[str, Any], file: Path) -> dict[str, Any]:
     sibling = file.with_name(f"{base}.toml")
     if not sibling.is_file():
         raise ConfigError(f"{file.name} extends {base!r}, but there is no {sibling}")
-    below = _inherit(catalog.read_toml(sibling), sibling)
+    if sibling in (file, *above):
+        raise ConfigError(f"{file.name} extends {base!r}, which is itself or extends it; let one stand alone")
+    below = _inherit(catalog.read_toml(sibling), sibling, (file, *above))
     whole = merge({key: below[key] for key in INHERITED if key in below}, raw)
     return _of_rows(whole, raw) if "models" in raw else whole
 

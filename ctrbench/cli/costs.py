@@ -134,6 +134,8 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
             f"Not here, and known by architecture alone: {', '.join(assumed)}. Each byte of a prompt counts as a "
             "token, up to max_length: an upper bound. Downloads are 4 bytes per parameter."
         )
+    for model, why in dict.fromkeys((cost.run.spec.model, cost.guess.unknown) for cost in costs if cost.guess.unknown):
+        yield f"{model}: what is `?` is not known, as {why}."
     if place is not None:
         gpu = place.gpu
         yield (

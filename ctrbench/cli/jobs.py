@@ -53,13 +53,19 @@ class Jobs:
         except CtrbenchError as error:
             if not self.several or isinstance(error, LostProcess):
                 raise
-            self.faults.setdefault(str(error), []).append(table)
+            self._tell_of(table, str(error))
 
     def add(self, job: Job) -> None:
         """One more table; what its plan leaves out are faults."""
         self.jobs.append(job)
         for sentence in job.left_out:
-            self.faults.setdefault(sentence, []).append(job.table.name)
+            self._tell_of(job.table.name, sentence)
+
+    def _tell_of(self, table: str, sentence: str) -> None:
+        """Each sentence has each table once, however often it is found out."""
+        tables = self.faults.setdefault(sentence, [])
+        if table not in tables:
+            tables.append(table)
 
     def check_exports(self, args: argparse.Namespace) -> None:
         """Find mistakes in --save and --figure, and places that cannot be written, before anything is trained."""

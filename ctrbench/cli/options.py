@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctrbench.bench.gone import gone
+from ctrbench.bench.gone import gone, stored_of
 from ctrbench.bench.rows import check_rows
 from ctrbench.bench.settings import Differences, parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
@@ -17,7 +17,7 @@ from ctrbench.cli.arguments import one_of, positive, seeds, words
 from ctrbench.cli.data.source_options import add_preparation_options, add_source_options, as_mapping
 from ctrbench.cli.stages import telling
 from ctrbench.data.progress import Stage
-from ctrbench.errors import ConfigError, PluginError
+from ctrbench.errors import ConfigError, CtrbenchError, PluginError
 from ctrbench.report.export import FIGURES, NAME, TABLES, named
 from ctrbench.report.measures import AUC, METRIC_KINDS, METRICS
 from ctrbench.report.render import FORMATS
@@ -174,7 +174,10 @@ def check_table(args: argparse.Namespace, spec: TableSpec) -> None:
     rows = args.models or spec.profile(args.profile).models or spec.models
     check_overrides(spec, rows, parse_overrides(args.overrides))
     models, absent = _rows_here(args, spec)
-    check_rows(spec, args.profile, models)
+    try:
+        check_rows(spec, args.profile, models)
+    except CtrbenchError as error:
+        raise type(error)(" ".join([str(error), *stored_of(spec, rows, args.results)])) from None
     check_settings(spec, models, args.profile, _overrides(args, absent))
 
 
@@ -198,7 +201,7 @@ def plan_table(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> Job
             limit=args.limit,
             overrides=_overrides(args, absent),
         )
-    return Job(spec, data, planned, tuple(absent.values()))
+    return Job(spec, data, replace(planned, left_out=tuple(absent)), tuple(absent.values()))
 
 
 def _rows_here(args: argparse.Namespace, spec: TableSpec) -> tuple[Sequence[str] | None, dict[str, str]]:

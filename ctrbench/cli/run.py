@@ -15,6 +15,7 @@ from ctrbench.training import launched
 
 if TYPE_CHECKING:
     from ctrbench.bench.records import Record
+    from ctrbench.bench.run import Outlook
     from ctrbench.cli.jobs import Jobs
     from ctrbench.cli.options import Job
 
@@ -124,9 +125,16 @@ def _lacking(found: Jobs, args: argparse.Namespace) -> bool:
 
 
 def _run(args: argparse.Namespace, found: Jobs) -> int:
+    from ctrbench.bench.code import changed
     from ctrbench.bench.run import run_plans
     from ctrbench.bench.trackers import tracking
     from ctrbench.cli.live import watching
+
+    def on_plan(outlook: Outlook) -> None:
+        view.on_plan(outlook)
+        if launched.rank() == 0:
+            for sentence in changed([model for job in found.jobs for model in job.plan.models], outlook.records):
+                _log.warning("%s", sentence)
 
     trackers = args.tracker if launched.rank() == 0 else []
     with (
@@ -134,7 +142,7 @@ def _run(args: argparse.Namespace, found: Jobs) -> int:
         watching(quiet=args.quiet) as view,
         tracking(trackers, args.results, view.on_run) as on_run,
     ):
-        records = run_plans(found.work, args.results, view.watch, on_run, view.on_plan, found.check)
+        records = run_plans(found.work, args.results, view.watch, on_run, on_plan, found.check)
     failed = int(any(record.status == "failed" for record in records))
     if launched.rank() > 0:
         return failed

@@ -36,11 +36,12 @@ class Suspect:
     @property
     def advice(self) -> str:
         """What its author is to do."""
-        return f"run ctrbench.testing.{_KITS[self.kind]} on it, mend it, or leave it out"
+        found = self._found()
+        return advice(self.kind, found[0].distribution if len(found) == 1 else "")
 
     def did(self, fault: str) -> PluginError:
         """The error for a fault, which follows the plugin in the sentence."""
-        return PluginError(f"{self} {fault}; {self.advice}")
+        return PluginError(_with(f"{self} {fault}", self.advice))
 
     def sentence(self, error: Exception) -> str:
         """What to say of an error that ended a run of the plugin: whose fault it is, where it may be the plugin's."""
@@ -63,6 +64,22 @@ class Suspect:
 def described(plugin: Plugin) -> str:
     """`the model plugin 'x' of acme 1.0`."""
     return f"the {plugin.kind[:-1]} plugin {plugin.name!r} of {plugin.origin}"
+
+
+def advice(kind: str, distribution: str) -> str:
+    """What to do about a plugin: for its author, and for who only installed it."""
+    told = f" report it to {distribution}'s authors," if distribution else ""
+    return f"run ctrbench.testing.{_KITS[kind]} on it (docs/plugins.md says how) and mend it,{told} or leave it out"
+
+
+def accused(plugin: Plugin, fault: str) -> PluginError:
+    """The error for a fault of this plugin, whoever else has its name."""
+    return PluginError(_with(f"{described(plugin)} {fault}", advice(plugin.kind, plugin.distribution)))
+
+
+def _with(fault: str, then: str) -> str:
+    """Fault and advice; a fault that ends in a question, such as `Did you mean 'x'?`, stays a sentence."""
+    return f"{fault} {then[0].upper()}{then[1:]}" if fault.endswith(("?", ".")) else f"{fault}; {then}"
 
 
 @contextmanager

@@ -8,9 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctrbench.compatibility import unfit
 from ctrbench.conduct.blame import Suspect, described
 from ctrbench.conduct.speech import diverted
 from ctrbench.conduct.state import RANDOM, kept
@@ -35,15 +37,24 @@ def importing(plugin: Plugin) -> Iterator[None]:
     if plugin.kind == "models":
         with suppress(Exception):  # who has none hears of it from the import
             import torch  # noqa: F401  # as every model does: these seconds are not the plugin's
-    timer = threading.Timer(SLOW, _log.warning, (f"{who} has been importing for {SLOW:g} s; it goes on",))
+    advice = "Ctrl-C stops it, and `ctrbench doctor` tells what is wrong with it"
+    timer = threading.Timer(SLOW, _log.warning, (f"{who} has been importing for {SLOW:g} s, and goes on; {advice}",))
     timer.daemon = True
     timer.start()
+    _tell_unfit(plugin.distribution, plugin.version)
     try:
         with diverted(f"{who}, which is being imported,"), kept() as changed:
             yield
     finally:
         timer.cancel()
     _tell_changes(who, changed, "when it was imported")
+
+
+@cache
+def _tell_unfit(distribution: str, version: str) -> None:
+    """That a distribution asks for another ctrbench, once; what it brings may work all the same."""
+    if distribution != "ctrbench" and (wanted := unfit(distribution)):
+        _log.warning("%s %s %s", distribution, version, wanted)
 
 
 def _imported(plugin: Plugin) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from ctrbench.data.lines import examples
 from ctrbench.data.problems import Problems
-from ctrbench.data.source import Field
+from ctrbench.data.source import Field, Prompt
 from ctrbench.data.store import InputFile
-from ctrbench.errors import DataError, PluginError
+from ctrbench.data.templates import HISTORY, check_prompt
+from ctrbench.errors import ConfigError, DataError, PluginError
+from ctrbench.registry import suggest
 
 RESERVED = ("own", "general", "mean", "oracle", "row_id", "domain", "label")
 """Names of heads and columns. A head that scores as a domain does has its name, so no domain has one of these."""
@@ -20,12 +22,16 @@ RESERVED = ("own", "general", "mean", "oracle", "row_id", "domain", "label")
 LONGEST = 100
 """Characters of a domain's name: it becomes a part of file names."""
 
+IN_FUTURE = "time in the future (milliseconds instead of seconds?)"
+"""The reason of a note, and of a doubt."""
+
 _LEGAL = r"^[\p{L}\p{N}_](?:[\p{L}\p{N}_ &+'-]*[\p{L}\p{N}_&+'-])?$"
 _DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
 _SECONDS_END = 100_000_000_000
 """As seconds the year 5138, as milliseconds 1973: what is above is no number of seconds."""
 _DAY = 86_400
 _MANY = 10_000
+_INTERNAL = {"row_id", "split", "user_index", "item_index"}
 _LARGE_SHARE = 0.1
 
 
@@ -82,8 +88,19 @@ def check_fields(fields: Iterable[Field], columns: Collection[str]) -> None:
     """Raise `PluginError` for a field that is declared, and of which there is no column."""
     for field in fields:
         if field.name not in columns:
-            known = ", ".join(sorted(columns))
-            raise PluginError(f"the source declares a field {field.name!r} and gives no such column, but {known}")
+            told = suggest(field.name, set(columns) - _INTERNAL).rstrip(".")
+            raise PluginError(f"the source declares a field {field.name!r} and gives no such column.{told}")
+
+
+def check_prompts(prompts: Mapping[str, Prompt], rows: pl.DataFrame, items: pl.DataFrame) -> None:
+    """Raise `PluginError` for a prompt that cannot be filled from these rows, with what is made for them, and items."""
+    made = {"row_id": pl.UInt32(), "user": pl.String(), "item": pl.String(), HISTORY: pl.List(pl.String)}
+    shown = pl.DataFrame(schema={**rows.schema, **made})
+    for name, prompt in prompts.items():
+        try:
+            check_prompt(prompt, shown, items, name)
+        except ConfigError as fault:
+            raise PluginError(str(fault)) from None
 
 
 def check_columns(rows: pl.DataFrame, needed: Sequence[str]) -> None:
@@ -108,7 +125,7 @@ def check_times(rows: pl.DataFrame, problems: Problems) -> None:
         )
     for count, reason, at in (
         (odd["early"], "time before 1970 (a negative number of seconds)", pl.col("time") < 0),
-        (odd["late"], "time in the future (milliseconds instead of seconds?)", pl.col("time") > time.time() + _DAY),
+        (odd["late"], IN_FUTURE, pl.col("time") > time.time() + _DAY),
     ):
         problems.add(reason, count, examples=_times(rows.filter(at)) if count else (), error=False)
 
@@ -118,10 +135,10 @@ def _times(rows: pl.DataFrame) -> list[str]:
 
 
 def check_labels(rows: pl.DataFrame) -> None:
-    """Raise `DataError` for labels that are no 0 or 1, or all alike."""
+    """Raise `PluginError` for labels that are no 0 or 1, as its rows are to have, and `DataError` for all alike."""
     least, most = rows.select(pl.col("label").min().alias("least"), pl.col("label").max().alias("most")).row(0)
     if least not in (0, 1) or most not in (0, 1):
-        raise DataError(f"labels are to be 0 or 1, and the data has {least if least not in (0, 1) else most}")
+        raise PluginError(f"labels are to be 0 or 1, and the data has {least if least not in (0, 1) else most}")
     if least == most:
         raise DataError(
             f"all {rows.height:,} rows have the label {least}, so nothing can be learnt: check the ratings or labels"

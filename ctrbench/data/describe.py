@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
-from ctrbench import registry
 from ctrbench.data.periods import moment
 from ctrbench.data.prepare import PrepareOptions
 from ctrbench.data.problems import Problem
 from ctrbench.data.profile import split_rows, unseen_shares
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset
+from ctrbench.data.taken import source_class
 from ctrbench.errors import PluginError
 
 Cell = str | int | float | None
@@ -30,13 +30,14 @@ class Section(BaseModel):
 
 
 class Description(BaseModel):
-    """A dataset's name, facts and tables; `unusual` are the options that differ from their defaults."""
+    """A dataset's name, facts, doubts (sentences) and tables; `unusual` are the options that differ from defaults."""
 
     source: str
     synthetic: bool
     fingerprint: str
     options: dict[str, Any]
     unusual: dict[str, Any]
+    doubts: list[str] = []
     sections: list[Section]
 
 
@@ -50,6 +51,7 @@ def describe(data: PreparedDataset) -> Description:
         fingerprint=data.fingerprint,
         options=options,
         unusual={name: value for name, value in options.items() if name not in usual or value != usual[name]},
+        doubts=data.manifest.doubts,
         sections=_sections(data),
     )
 
@@ -70,7 +72,7 @@ def _value(value: object) -> str:
 def _usual_options(source: str) -> dict[str, Any]:
     """A source's defaults; none where the source is not installed here, or cannot do without an option."""
     try:
-        return dict(registry.load("datasets", source).Options().model_dump(mode="json"))
+        return dict(source_class(source).Options().model_dump(mode="json"))
     except (PluginError, ValidationError):
         return {}
 

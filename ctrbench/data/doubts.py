@@ -1,4 +1,4 @@
-"""What a fresh dataset lets doubt its source: rows given twice, features that tell the label, histories of the future.
+"""What a fresh dataset lets doubt its source: rows given twice, times to come, features that tell the label.
 
 A look at some rows, which costs little; `ctrbench data audit` looks at all, and proves or refutes.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ctrbench.conduct.blame import Suspect
+from ctrbench.data.checks import IN_FUTURE
 from ctrbench.data.steps import REPEATED_ROW
 
 if TYPE_CHECKING:
@@ -24,17 +25,30 @@ _LATER = 0.1
 _log = logging.getLogger(__name__)
 
 
-def tell_doubts(data: PreparedDataset, source_name: str) -> None:
-    """Log a sentence with the source's name and distribution for each doubt."""
+def doubts_of(data: PreparedDataset, source_name: str) -> list[str]:
+    """A sentence with the source's name and distribution for each doubt."""
     suspect = Suspect("datasets", source_name)
-    for doubt in (*_repeats(data), *_leaks(data)):
-        _log.warning("%s %s; `ctrbench data audit %s` says more, and %s", suspect, doubt, data.path, suspect.advice)
+    return [f"{suspect} {doubt}" for doubt in (*_repeats(data), *_future(data), *_leaks(data))]
+
+
+def tell_doubts(data: PreparedDataset, source_name: str) -> None:
+    """Log what the manifest doubts, and what to do about it."""
+    advice = Suspect("datasets", source_name).advice
+    for doubt in data.manifest.doubts:
+        _log.warning("%s; `ctrbench data audit %s` says more, and %s", doubt, data.path, advice)
 
 
 def _repeats(data: PreparedDataset) -> Iterator[str]:
     again = sum(problem.count for problem in data.manifest.problems if problem.reason == REPEATED_ROW)
     if again:
         yield f"gives {again:,} rows twice (domain, user, item and time alike; the first stands), or its files do"
+
+
+def _future(data: PreparedDataset) -> Iterator[str]:
+    found = [problem for problem in data.manifest.problems if problem.reason == IN_FUTURE]
+    if found:
+        count, example = sum(problem.count for problem in found), "".join(found[0].examples[:1])
+        yield f"gives {count:,} rows a {IN_FUTURE}, as in {example}"
 
 
 def _leaks(data: PreparedDataset) -> Iterator[str]:

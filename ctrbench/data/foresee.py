@@ -16,7 +16,6 @@ from ctrbench.errors import ConfigError, DataError, PluginError
 if TYPE_CHECKING:
     from ctrbench.data.inspection import Inspection
     from ctrbench.data.prepare import PrepareOptions
-    from ctrbench.data.source import DatasetSource
     from ctrbench.data.store import PreparedDataset
 
 
@@ -47,12 +46,14 @@ def inspect(file: Path, beside: Path | None = None) -> tuple[str, Inspection]:
     beside: the folder for what it may propose to write, by default the file's own. Raises `DataError` where the
     file is absent, and `ConfigError` where no source knows what it is.
     """
+    from ctrbench.data.taken import source_class
+
     if not file.exists():
         raise DataError(f"{file} is not there: name a table, or the TOML that describes your tables")
     names = registry.names("datasets")
     for name in names:
         try:
-            kind: type[DatasetSource] = registry.load("datasets", name)
+            kind = source_class(name)
         except PluginError:  # it is `ctrbench list` that tells of it
             continue
         found = kind.inspect(file, file.parent if beside is None else beside)

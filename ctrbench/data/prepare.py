@@ -15,7 +15,7 @@ from ctrbench._version import __version__
 from ctrbench.data import checks, domains
 from ctrbench.data.asking import asking
 from ctrbench.data.canonical import Canonical
-from ctrbench.data.doubts import tell_doubts
+from ctrbench.data.doubts import doubts_of, tell_doubts
 from ctrbench.data.fingerprint import file_hash
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage, Tell, silent
@@ -126,11 +126,14 @@ def prepare(
             rows, done, titles = canonical_rows(source, root, options, problems, tell)
             shape = _shape(source, titles)
             checks.check_fields(source.fields, {*rows.rows.columns, *rows.items.columns, *_MADE})
+            checks.check_prompts(source.prompts, rows.rows, rows.items)
         fingerprint = write_tables(folder, _telling(rows, tell), about=shape)
         own = any(problem.reason == OWN_HISTORY for problem in problems.entries)
         found = {"steps": done, "problems": problems.entries, "synthetic": source.synthetic, "own_history": own}
         found["brought_by"] = _brought_by(source_name)
-        write_manifest(folder, Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint}))
+        manifest = Manifest.model_validate({**asked, **shape, **found, "fingerprint": fingerprint})
+        doubts = doubts_of(PreparedDataset(folder, manifest), source_name)
+        write_manifest(folder, manifest.model_copy(update={"doubts": doubts}))
     data = PreparedDataset.open(out)
     tell_doubts(data, source_name)
     return data

@@ -37,7 +37,9 @@ def load_source(name: str, options: Mapping[str, Any] | None = None) -> DatasetS
 
     Raises `PluginError` for an unknown name and `ConfigError`, with the nearest names, for a wrong option.
     """
-    kind: type[DatasetSource] = registry.load("datasets", name)
+    from ctrbench.data.taken import source_class
+
+    kind = source_class(name)
     try:
         return kind(kind.Options.model_validate(dict(options or {})))
     except ValidationError as error:
@@ -91,6 +93,7 @@ def open_dataset(
     name that is neither, with the nearest names or how to prepare it.
     """
     from ctrbench.data.store import MANIFEST, PreparedDataset
+    from ctrbench.data.taken import source_class
 
     path = Path(name_or_dir)
     if (path / MANIFEST).is_file():
@@ -103,7 +106,7 @@ def open_dataset(
             raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
         what_next = _left_of(name) or registry.suggest(name, known)
         raise DataError(f"{name!r} is neither a prepared dataset's folder nor a dataset.{what_next}")
-    preparation, own = sort_options(options or {}, registry.load("datasets", name).Options.model_fields)
+    preparation, own = sort_options(options or {}, source_class(name).Options.model_fields)
     source = load_source(name, own)
     if not source.automatic:
         raise DataError(

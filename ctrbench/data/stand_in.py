@@ -13,6 +13,7 @@ from ctrbench.data.progress import Tell
 from ctrbench.data.source import Counts, StandIn
 from ctrbench.data.split import SPLITS, Split
 from ctrbench.data.store import PreparedDataset
+from ctrbench.data.taken import source_class
 
 
 def open_or_stand_in(
@@ -22,7 +23,7 @@ def open_or_stand_in(
     name = str(name_or_dir)
     if Path(name).is_dir() or name not in registry.names("datasets"):
         return resolve.open_dataset(name_or_dir, options=options, progress=progress)
-    source = registry.load("datasets", name)
+    source = source_class(name)
     if source.automatic or source.stand_in is None:
         return resolve.open_dataset(name_or_dir, options=options, progress=progress)
     stand_in: StandIn = source.stand_in

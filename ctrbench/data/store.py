@@ -53,7 +53,8 @@ class Manifest(BaseModel):
     see (rows, splits, items, fields, prompts, titles), the same on any machine and at any time.
     `source`: what the dataset is called, which is its plugin's name unless it has one of its own. `own_history`: the
     source brought the histories, which then are not made of the rows. `brought_by`: the distribution whose plugin read
-    the files, with its version and entry point; empty where the source was not registered.
+    the files, with its version and entry point; empty where the source was not registered. `doubts`: a sentence each,
+    without a full stop, for what its rows let doubt; see `ctrbench.data.doubts`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +74,7 @@ class Manifest(BaseModel):
     inputs: list[InputFile]
     steps: list[Step]
     problems: list[Problem]
+    doubts: list[str] = []
     fingerprint: str
     ctrbench_version: str
 

@@ -9,17 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
-from types import ModuleType
 from typing import Any, BinaryIO, cast
 
 from ctrbench.bench import catalog
-from ctrbench.bench.facts import check_contract
 from ctrbench.bench.spec import TableSpec
+from ctrbench.bench.taken import check_model
 from ctrbench.conduct.blame import described
 from ctrbench.conduct.state import kept
-from ctrbench.data.source import DatasetSource
+from ctrbench.data.taken import check_source
 from ctrbench.errors import CtrbenchError, PluginError
 from ctrbench.registry import Plugin
+
+_CHECKS = {"models": check_model, "datasets": check_source}
 
 
 def examine(**fields: str) -> dict[str, Any]:
@@ -27,9 +28,10 @@ def examine(**fields: str) -> dict[str, Any]:
 
     `faults` (sentences), `other_api` (whether that is the fault), `api_version` (as it states it), `seconds`, `said`
     (the first line that it printed), `changed` (what of the process, see `conduct.state`), `category` and `about` (the
-    first line of its docstring), and of a package of tables the file of each, by name.
     """
     plugin = Plugin(**fields)
+    if plugin.kind == "tables":
+        return _tables(plugin)
     with kept() as changed, _heard() as output:
         start = time.perf_counter()
         try:
@@ -37,7 +39,7 @@ def examine(**fields: str) -> dict[str, Any]:
         except CtrbenchError as error:
             return {"faults": [str(error)], "other_api": error.__cause__ is None}  # else the import's fault caused it
         facts = {"seconds": time.perf_counter() - start, "said": _first_line(output)}
-    about = "" if isinstance(found, ModuleType) else (inspect.getdoc(found) or "").partition("\n")[0]
+    about = " ".join((inspect.getdoc(found) or "").partition("\n\n")[0].split())
     category, stated = str(getattr(found, "category", "")), plugin.stated_api(found)
     facts |= {"changed": changed, "category": category, "about": about, "api_version": stated}
     return {**facts, **_checked(plugin, found)}
@@ -45,24 +47,13 @@ def examine(**fields: str) -> dict[str, Any]:
 
 def _checked(plugin: Plugin, found: Any) -> dict[str, Any]:
     """Whether it is what its kind asks for, as far as that can be seen without calling it."""
-    if plugin.kind == "tables":
-        return _tables(plugin)
-    if plugin.kind == "models":
+    if plugin.kind in _CHECKS:
         try:
-            check_contract(plugin, found)
+            _CHECKS[plugin.kind](plugin, found)
         except PluginError as error:
             return {"faults": [str(error)]}
         return {}
-    lack = _no_source(found) if plugin.kind == "datasets" else "" if callable(found) else "is no function"
-    return {"faults": [f"{described(plugin)} {lack}; {_advice(plugin)}"] if lack else []}
-
-
-def _no_source(found: Any) -> str:
-    """What keeps an object from being a source, or nothing."""
-    if not (isinstance(found, type) and issubclass(found, DatasetSource)):
-        return "is no DatasetSource"
-    lacking = sorted(found.__abstractmethods__)
-    return f"has no {' and no '.join(lacking)}, as a DatasetSource must" if lacking else ""
+    return {"faults": [] if callable(found) else [f"{described(plugin)} is no function; {_advice(plugin)}"]}
 
 
 def _advice(plugin: Plugin) -> str:
@@ -70,18 +61,19 @@ def _advice(plugin: Plugin) -> str:
 
 
 def _tables(plugin: Plugin) -> dict[str, Any]:
-    """Every spec is read; one that is faulty hides none of the others."""
-    faults = []
+    """Every spec is read, as `run` does, without an import; one that is faulty hides none of the others."""
+    faults, stated = [], None
     try:
+        stated = catalog.stated_api(catalog.folder_of(plugin))
         files = catalog.files(plugin)
-    except CtrbenchError as error:
-        return {"faults": [str(error)]}
+    except PluginError as error:
+        return {"faults": [str(error)], "other_api": stated is not None}
     for file in files:
         try:
             TableSpec.read(file)
         except CtrbenchError as error:
             faults.append(f"the table {file.stem!r} of {plugin.origin} cannot be used ({error}); {_advice(plugin)}")
-    return {"tables": {file.stem: str(file) for file in files}, "faults": faults}
+    return {"tables": {file.stem: str(file) for file in files}, "faults": faults, "api_version": stated}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How installed plugins are: each is imported, apart from all others and from this process."""
+"""How installed plugins are: each is imported, or tables read, apart from all others and this process."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from ctrbench.conduct.blame import Suspect, blaming
 from ctrbench.conduct.state import HARMLESS, RANDOM, kept
 from ctrbench.errors import PluginError
 from ctrbench.features.batch import Batch
-from ctrbench.features.forms import clone, part, routed, tensors
-from ctrbench.models.contract import CTRModel
+from ctrbench.features.forms import clone, part, routed, tensors, untold
+from ctrbench.models.contract import CTRModel, Logits
 from ctrbench.models.parts import domain_parts, own_names
 from ctrbench.training.checkpoint import random_state
 
@@ -49,6 +49,19 @@ class Promises:
         for rows in (every[1:].flip(0), every[:1]):
             if len(rows) and not self._near(self._logits(part(self.batch, rows)), first[rows]):
                 raise self.suspect.did("gives a row another logit when other rows, or none, stand beside it")
+        for head in (self.model, self.model.forward_general) if self.model.has_general_head else (self.model,):
+            self._check_answers(head)
+
+    def _check_answers(self, head: Logits) -> None:
+        """Rows keep their logits when their labels are others, or unknown, and when they have other numbers."""
+        before = self._answers(head, self.batch, "")
+        for name, other in untold(self.batch):
+            if not self._near(self._answers(head, other, f" with another {name}"), before):
+                raise self.suspect.did(f"reads the {name} of the rows that it scores, which is not to be known there")
+
+    def _answers(self, head: Logits, batch: Batch, told: str) -> Tensor:
+        with blaming(self.suspect, f"when it scored {len(batch)} rows{told}"), self._autocast():
+            return head(batch).detach().clone().float()
 
     def of_losses(self) -> None:
         """In train mode, the loss is a finite number, and rows of one domain leave what belongs to another alone."""

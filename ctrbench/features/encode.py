@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from ctrbench.features.prompt import HISTORY, has_history, render
+from ctrbench.data.templates import HISTORY
+from ctrbench.features.prompt import has_history, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

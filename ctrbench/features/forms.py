@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -30,3 +31,13 @@ def clone(batch: Batch) -> Batch:
 def tensors(batch: Batch) -> dict[str, Tensor]:
     """All that a batch holds, by name."""
     return {**batch.x, "domain": batch.domain, "label": batch.label, "row_id": batch.row_id}
+
+
+def untold(batch: Batch) -> Iterator[tuple[str, Batch]]:
+    """The same rows with other values of what is no feature, each with its name: labels and row ids.
+
+    Labels that are no number show also where what reads them has no weight yet.
+    """
+    for label in (1 - batch.label, torch.full_like(batch.label, float("nan"))):
+        yield "label", replace(batch, label=label)
+    yield "row_id", replace(batch, row_id=batch.row_id.flip(0) + 1)

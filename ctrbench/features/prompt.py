@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from string import Formatter
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ctrbench.data.store import TRUE_PROBABILITY
-from ctrbench.errors import ConfigError
+from ctrbench.data.templates import DOMAIN, HISTORY, INDEX, TITLE, check_prompt, numbered, parsed
 
 if TYPE_CHECKING:
     from ctrbench.data.source import Prompt
-
-HISTORY = "history"
-INDEX = "_index"
-"""`{brand_index}` is the number of an item's brand, from 0, in the order of all items' brands."""
-_TITLE, _DOMAIN = "domain_title", "domain_index"
-_ANSWERS = {"label", TRUE_PROBABILITY}  # a prompt that tells what is to be predicted makes scores worthless
-
-
-def check_prompt(
-    prompt: Prompt, rows: pl.DataFrame | pl.LazyFrame, items: pl.DataFrame, name: str | None = None
-) -> None:
-    """Raise `ConfigError` for a template that is malformed, or that names what `rows` and `items` do not hold.
-
-    A history is made of items, so `history_item` names their columns only. `name`: the prompt's, for the message.
-    """
-    whose = f"prompt '{name}'" if name else "the prompt"
-    of_items = _shown(items) | {f"{column}{INDEX}" for column in _numbered(items)}
-    of_rows = of_items | _shown(rows) | {_TITLE, _DOMAIN} | ({HISTORY} & set(rows.collect_schema()))
-    for key, known in (("template", of_rows), ("history_item", of_items)):
-        for _, placeholder in _parsed(getattr(prompt, key), f"the {key} of {whose}"):
-            if placeholder is not None and placeholder not in known:
-                raise ConfigError(
-                    f"the {key} of {whose} names {{{placeholder}}}, which is no column that it can show;"
-                    f" there are {', '.join(sorted(known))}"
-                )
 
 
 def has_history(prompt: Prompt) -> bool:
@@ -48,7 +21,7 @@ def has_history(prompt: Prompt) -> bool:
 def with_indices(items: pl.DataFrame, prompt: Prompt) -> pl.DataFrame:
     """`items` with the numbers (`INDEX`) that a prompt asks for, of all its text columns; null stays null."""
     names = _placeholders(prompt.template) + _placeholders(prompt.history_item)
-    wanted = [column for column in _numbered(items) if f"{column}{INDEX}" in names]
+    wanted = [column for column in numbered(items) if f"{column}{INDEX}" in names]
     return items.with_columns((pl.col(name).rank("dense") - 1).alias(f"{name}{INDEX}") for name in wanted)
 
 
@@ -62,7 +35,7 @@ def render(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt, titles: Mapp
     items = with_indices(items, prompt)
     places = {domain: str(place) for place, domain in enumerate(titles)}
     domain = pl.col("domain")
-    table = rows.with_columns(domain.replace(titles).alias(_TITLE), domain.replace(places).alias(_DOMAIN))
+    table = rows.with_columns(domain.replace(titles).alias(TITLE), domain.replace(places).alias(DOMAIN))
     if HISTORY in names:
         table = table.with_columns(_history(rows, items, prompt).alias(HISTORY))
     wanted = [name for name in names if name not in table.columns]
@@ -88,7 +61,7 @@ def _history(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt) -> pl.Seri
 def _fill(template: str, schema: pl.Schema, missing: str) -> pl.Expr:
     """The template as an expression over columns; null, NaN and blank become `missing`."""
     parts: list[pl.Expr] = []
-    for literal, name in _parsed(template, "the prompt"):
+    for literal, name in parsed(template, "the prompt"):
         parts.append(pl.lit(literal))
         if name is not None:
             value = pl.col(name).fill_nan(None) if schema[name].is_float() else pl.col(name)
@@ -100,32 +73,4 @@ def _fill(template: str, schema: pl.Schema, missing: str) -> pl.Expr:
 
 
 def _placeholders(template: str) -> list[str]:
-    return list(dict.fromkeys(name for _, name in _parsed(template, "the prompt") if name is not None))
-
-
-def _parsed(template: str, where: str) -> list[tuple[str, str | None]]:
-    """Pieces of literal text, each with the placeholder that follows it, if one does."""
-    try:
-        pieces = list(Formatter().parse(template))
-    except ValueError as fault:
-        raise ConfigError(f"{where} has a brace too few or too many ({fault}); write {{{{ or }}}} for one") from None
-    for _, name, form, conversion in pieces:
-        if name == "":
-            raise ConfigError(f"{where} has an empty placeholder {{}}; name a column, or write {{{{}}}} for braces")
-        if form or conversion:
-            raise ConfigError(
-                f"{where} gives {{{name}}} a format, which is not supported; write {{{name}}} alone,"
-                " and let the dataset have a column of formatted values"
-            )
-    return [(literal, name) for literal, name, _, _ in pieces]
-
-
-def _numbered(items: pl.DataFrame) -> list[str]:
-    """Columns of text that have no number yet."""
-    texts = [name for name, kind in items.schema.items() if kind == pl.String]
-    return [name for name in texts if f"{name}{INDEX}" not in items.columns]
-
-
-def _shown(frame: pl.DataFrame | pl.LazyFrame) -> set[str]:
-    """Columns that a prompt may show: no lists, and nothing of what is to be predicted."""
-    return {name for name, kind in frame.collect_schema().items() if not kind.is_nested()} - _ANSWERS
+    return list(dict.fromkeys(name for _, name in parsed(template, "the prompt") if name is not None))

@@ -14,11 +14,12 @@ from torch import Tensor
 from ctrbench.data.fingerprint import frames_hash
 from ctrbench.data.resolve import cache_dir
 from ctrbench.data.source import Prompt
+from ctrbench.data.templates import check_prompt
 from ctrbench.errors import ConfigError
 from ctrbench.features.array_store import Chunk, stored
 from ctrbench.features.encode import Encoded, Encoder
 from ctrbench.features.featurizer import FeatureInfo, Slices
-from ctrbench.features.prompt import check_prompt, has_history, with_indices
+from ctrbench.features.prompt import has_history, with_indices
 from ctrbench.features.ragged import Ragged
 from ctrbench.registry import suggest
 

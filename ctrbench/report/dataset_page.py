@@ -52,6 +52,7 @@ def _facts(data: PreparedDataset, description: Description) -> list[tuple[str, s
         ("All options", written(description.options)),
         ("Domains", ", ".join(titles)),
         ("Fields", ", ".join(f"{field.name} ({field.kind}, {field.of})" for field in manifest.fields)),
+        *(("Doubtful", f"{doubt} (ctrbench data audit says more)") for doubt in description.doubts),
         ("Fingerprint", description.fingerprint),
         ("Prepared by", f"ctrbench {manifest.ctrbench_version}, source version {manifest.source_version}"),
     ]

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ctrbench.features.batch import Batch
-from ctrbench.features.forms import clone, part, routed, tensors
+from ctrbench.features.forms import clone, part, routed, tensors, untold
 from ctrbench.features.ragged import Ragged
 
-__all__ = ["clone", "of_domains", "one_each", "padded", "part", "renumbered", "routed", "spread", "tensors"]
+__all__ = ["clone", "of_domains", "one_each", "padded", "part", "renumbered", "routed", "spread", "tensors", "untold"]
 
 
 def of_domains(batch: Batch, *domains: str) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.testing import assert_close
 
 from ctrbench.testing import batches, checks
 from ctrbench.testing.promises import promise
@@ -37,6 +38,15 @@ class RowPromises(Subject):
         order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             checks.assert_near(model(batches.part(batch, order)), model(batch)[order])
+
+    @promise("read `batch.label` in `loss` alone, and `batch.row_id` nowhere.")
+    def test_logits_know_no_labels(self) -> None:
+        """At eval, a row gets the same logit from every head whatever its label and its number are."""
+        model, batch = self.trained(), self.batch()
+        before = checks.eval_logits(model, batch, checks.all_heads(model))
+        for name, other in batches.untold(batch):
+            for head, logits in checks.eval_logits(model, other, list(before)).items():
+                assert_close(logits, before[head], atol=1e-5, rtol=1e-4, msg=f"head {head!r} reads the {name}")
 
     @promise("mask padding (id 0, or where the attention mask is False) before a softmax, mean or maximum over places.")
     def test_more_padding_changes_no_logit(self) -> None:

@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch.testing import assert_close
 
+from ctrbench.bench.taken import model_fault
 from ctrbench.testing import batches, checks
 from ctrbench.testing.promises import promise
 from ctrbench.testing.subject import COUNT, Subject, new_rows, view
@@ -35,6 +36,12 @@ class StatePromises(Subject):
         other = self.build(seed=1)
         load_trained(other, checks.through_file(trained_state(model)))
         checks.assert_same(checks.eval_logits(other, batch, ["own"]), logits)
+
+    @promise("set what the class says of itself as `ctrbench.api.CTRModel` has it.")
+    def test_the_class_says_what_it_is(self) -> None:
+        """Category, version, flags, `Config` and training settings of the class are ones that ctrbench takes."""
+        fault = model_fault(self._kind())
+        assert not fault, f"{self._kind().__name__} {fault}"
 
     @promise("give every field a default and an exact type that JSON can hold; derive `Config` from `CTRModel.Config`.")
     def test_settings_go_through_json(self) -> None:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from ctrbench import registry
+from ctrbench.bench.taken import config_fault
 from ctrbench.data.source import Field
+from ctrbench.errors import PluginError
 from ctrbench.features.batch import Batch
 from ctrbench.features.featurizer import FeatureInfo, Featurizer
 from ctrbench.features.loader import Rows
@@ -56,8 +58,10 @@ class Subject(Kit):
 
     @classmethod
     def _settings(cls) -> Any:
-        """Its configuration; `PluginError` where `config` is not one of this model."""
+        """Its configuration; `PluginError` where `config` is not one of this model, or its `Config` is none."""
         kind = cls._kind()
+        if fault := config_fault(kind):
+            raise PluginError(f"{kind.__name__} {fault}")
         return configured(kind.Config, cls.config, f"{cls.__name__}.config, for {kind.__name__}")
 
     @classmethod

@@ -4,6 +4,7 @@ from importlib.util import spec_from_file_location
 import pytest
 
 from ctrbench.bench import catalog
+from ctrbench.bench.spec import TableSpec
 from ctrbench.errors import ConfigError
 from tests.fakes import entry, register
 
@@ -25,6 +26,36 @@ def test_tables_are_found_without_importing_their_packages(monkeypatch, packages
     register(monkeypatch, *packages)
     assert list(catalog.survey().found) == ["first", "same", "second"]
     assert catalog.title(catalog.locate("first")) == "Of first"
+
+
+def test_the_doctor_reads_packages_of_tables_and_imports_none(packages):
+    from dataclasses import asdict
+
+    from ctrbench.doctor.loading import examine
+    from ctrbench.registry import Plugin
+
+    found = examine(**asdict(Plugin("tables", "first", "first_tables.specs", "first-dist", "1.0")))
+    assert sorted(found["tables"]) == ["first", "same"]
+    assert "first_tables" not in sys.modules
+    assert not any("imported" in fault for fault in found["faults"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("=", "first.toml is not valid TOML"),
+        ('extends = "first"', "first.toml extends 'first', which is itself or extends it"),
+        ('extends = "same"\nprofiles = 3', "profiles in first.toml"),
+        ('titel = "One"', "unknown key 'titel' in first.toml. Did you mean 'title'?"),
+    ],
+)
+def test_a_faulty_table_names_its_package_whatever_is_wrong(monkeypatch, packages, tmp_path, text, told):
+    register(monkeypatch, *packages)
+    (tmp_path / "first_tables" / "specs" / "first.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        TableSpec.find("first")
+    assert str(caught.value).startswith("first-dist 1.0: ")
+    assert told in str(caught.value)
 
 
 def test_a_table_that_two_distributions_bring_is_an_error_that_names_both(monkeypatch, packages):

@@ -176,7 +176,7 @@ text = "so it is"
         ('rows = ["one"]', "the key 'claims.0.kind' is missing in mine.toml"),
         (
             'kind = "bound"\nrows = ["one"]\nmots = 1',
-            "unknown key 'claims.0.bound.mots' in mine.toml. Did you mean 'most'?",
+            "unknown key 'claims.0.mots' in mine.toml. Did you mean 'most'?",
         ),
         (
             'kind = "bound"\nrows = ["onee"]\nmost = 1',

@@ -26,6 +26,45 @@ def test_the_flops_of_every_model_are_known(toy, name):
     assert estimate(planned(toy, name), toy).flops > 0
 
 
+def test_a_model_whose_output_is_a_view_of_its_weights_has_flops(toy, monkeypatch):
+    from ctrbench.api import CTRModel, PerDomain
+
+    class Bias(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            return self.weight.expand(len(x))
+
+    class Biased(registry.load("models", "mmoe")):
+        def __init__(self, config, features, domains):
+            CTRModel.__init__(self, config, features, domains)
+            self.biases = PerDomain(Bias, domains)
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, batch):
+            return self.biases(batch, batch.x["ids"]) + self.layer(torch.ones_like(batch.label)[:, None])[:, 0]
+
+    run = planned(toy, "mmoe")
+    monkeypatch.setattr(registry.Plugin, "load", lambda plugin: Biased)
+    guess = estimate(run, toy)
+    assert guess.unknown == ""
+    assert guess.flops > 0
+
+
+def test_what_is_unknown_has_a_reason(toy, monkeypatch):
+    class Odd(registry.load("models", "mmoe")):
+        def forward(self, batch):
+            raise ValueError("no such rows")
+
+    run = planned(toy, "mmoe")
+    monkeypatch.setattr(registry.Plugin, "load", lambda plugin: Odd)
+    guess = estimate(run, toy)
+    assert guess.flops is None
+    assert guess.unknown == "it does not run on tensors without data (ValueError: no such rows)"
+
+
 def test_flops_of_a_linear_stack_are_counted(toy):
     """MMoE with one layer everywhere: 2 x in x out for each product, forward 3x, and the loss of scoring once."""
     small, large = (estimate(planned(toy, "mmoe", config={"tower_hidden": (width,)}), toy).flops for width in (64, 640))

@@ -11,6 +11,7 @@ import pytest
 from ctrbench.cli import main
 from ctrbench.data import foresee
 from ctrbench.data.inspection import Inspection
+from ctrbench.data.source import DatasetSource
 from ctrbench.errors import PluginError
 
 TOML = """interactions = "clicks.csv"
@@ -230,7 +231,10 @@ def test_what_no_plugin_knows_is_one_sentence(shop: Path, name: str, says: str, 
 def test_any_registered_source_may_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The framework names none, and a broken plugin is no obstacle."""
 
-    class Mine:
+    class Mine(DatasetSource):
+        fields, prompts = (), {}
+        inputs = interactions = items = None
+
         @classmethod
         def inspect(cls, file: Path, beside: Path) -> Inspection:
             return Inspection(understood=(f"{file.name} in {beside.name}",))

@@ -175,7 +175,7 @@ def test_a_taken_name_is_one_line_and_everything_else_works(thief, capsys, monke
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if "claimed by" in line and "'deepfm'" in line] == [
         "the model 'deepfm' is claimed by ctrbench 0.1.0 (ctrbench_plugins.models.deepfm:DeepFM) and thief-ctr 2.0 "
-        "(thief:Model); uninstall one of them"
+        "(thief:Model); uninstall thief-ctr, or rename it there"
     ]
     assert sum("claimed by" in line for line in lines) == 2
     assert any(line.startswith("mmoe ") for line in lines)

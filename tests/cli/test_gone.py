@@ -53,6 +53,13 @@ def test_show_says_whose_the_model_was_and_shows_the_others(capsys):
     assert "single" not in out
 
 
+def test_run_says_whose_the_model_was(capsys):
+    assert main(["run", "main.toml", "--models", "single"]) == 2
+    told = capsys.readouterr().err
+    assert "unknown model 'single'." in told
+    assert told.endswith("Stored runs of 'single' are of their-package 1.2: install that to run it.\n")
+
+
 def test_settings_of_the_model_are_no_mistake(capsys):
     assert main(["show", *ASKED, "--set", "single.train.epochs=3"]) == 2
     assert capsys.readouterr().err == SENTENCE

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 class Model:
     "A model."
-    Config, category, version, train_defaults, has_general_head = BaseModel, "single_domain", "1", {}, False
+    class Config(BaseModel): pass
+    category, version, train_defaults, has_general_head = "single_domain", "1", {}, False
 """
 MODULES = {
     "raises": "raise RuntimeError('boom\\nand more')",
@@ -34,6 +35,8 @@ MODULES = {
     "z_bad": "import sys; sys.modules['pydantic'] = None; raise ImportError('poison')",
     "later": MODEL + "    api_version = 99",
     "other": "class Model: pass",
+    "required": MODEL + "    class Config(BaseModel): hidden: int",
+    "numbered": MODEL + "    version = 1",
     "z_good": MODEL,
 }
 FAULTS = {
@@ -49,6 +52,8 @@ FAULTS = {
     "z_bad": "poison",
     "later": "is built for version 99",
     "other": "is no CTRModel",
+    "required": "has a `Config` without a default for 'hidden'",
+    "numbered": "has version = 1, which is to be a text",
 }
 
 
@@ -119,7 +124,7 @@ def test_what_is_not_of_its_kind_is_a_sentence(strangers, monkeypatch, tmp_path)
     (tmp_path / "kinds.py").write_text(
         "from ctrbench.data.source import DatasetSource\n"
         "class Half(DatasetSource):\n    def items(self, root): ...\n    def inputs(self, root): ...\n"
-        "class Whole(Half):\n    def interactions(self, root): ...\n"
+        "class Whole(Half):\n    fields, prompts = (), {}\n    def interactions(self, root): ...\n"
         "def resolve(name): ...\n"
         "number = 3\n"
     )
@@ -135,14 +140,16 @@ def test_what_is_not_of_its_kind_is_a_sentence(strangers, monkeypatch, tmp_path)
     found = examine([plugin for kind in ("datasets", "backbones", "tables") for plugin in registry.plugins(kind)])
     assert [health.faults for health in found if health.plugin.name in ("Whole", "resolve", "good")] == [()] * 3
     faults = [fault for health in found for fault in health.faults]
-    assert faults[:3] == [
-        f"the {what}; repair, update or uninstall acme"
-        for what in (
-            "dataset plugin 'Half' of acme 1.0 has no interactions, as a DatasetSource must",
-            "dataset plugin 'number' of acme 1.0 is no DatasetSource",
-            "backbone plugin 'number' of acme 1.0 is no function",
-        )
-    ]
+    for fault, told in zip(
+        faults,
+        (
+            "dataset plugin 'Half' of acme 1.0 has no interactions, as a DatasetSource must; run ctrbench.testing.",
+            "dataset plugin 'number' of acme 1.0 is no DatasetSource: 3 is not derived from it; run ctrbench.testing.",
+            "backbone plugin 'number' of acme 1.0 is no function; repair, update or uninstall acme",
+        ),
+        strict=False,
+    ):
+        assert fault.startswith(f"the {told}")
     assert faults[3].startswith(
         "the table 'half' of acme 1.0 cannot be used (the key 'schema' is missing in half.toml)"
     )

@@ -238,3 +238,62 @@ class Threads(Fine):
         if self.steps > 2:
             torch.set_num_threads(3)
         return super().loss(batch)
+
+
+class Labels(Fine):
+    """Knows the answer."""
+
+    def forward(self, batch):
+        return super().forward(batch) + 5 * batch.label
+
+
+class LabelsLater(Fine):
+    """Learns to read the answer: before any training, it has no weight."""
+
+    def __init__(self, config, features, domains):
+        super().__init__(config, features, domains)
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch):
+        return super().forward(batch) + self.gate * batch.label
+
+
+class Numbers(Fine):
+    def forward(self, batch):
+        return super().forward(batch) + batch.row_id % 7
+
+
+class GeneralLabels(Fine):
+    has_general_head = True
+
+    def forward_general(self, batch):
+        return self.table(batch.x["ids"]).sum((1, 2)) + batch.label
+
+
+class General(Fine):
+    has_general_head = True
+
+
+class Version(Fine):
+    version = 1
+
+
+class Category(Fine):
+    category = "multidomain"
+
+
+class NoCategory(CTRModel):
+    forward = Fine.forward
+
+
+class Flag(Fine):
+    adds_domains = "no"
+
+
+class NoDefault(Fine):
+    class Config(Fine.Config):
+        hidden: tuple[int, ...]
+
+
+class NoRates(Fine):
+    train_defaults = None

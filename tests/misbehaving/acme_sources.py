@@ -87,6 +87,24 @@ class Declares(Fine):
     fields = (*Fine.fields, Field(name="colour", kind="id", of="item"))
 
 
+class Misspells(Fine):
+    fields = (*Fine.fields, Field(name="hours", kind="number"))
+
+
+class Labels(Fine):
+    def interactions(self, root, problems):
+        return self.frame(root).lazy().with_columns(label=pl.int_range(pl.len()) % 3)
+
+
+class Templates(Fine):
+    prompts: ClassVar = {"default": Prompt(template="{user} sees {colour} {history}", history_item="{item}")}
+
+
+class Milliseconds(Fine):
+    def interactions(self, root, problems):
+        return self.frame(root).lazy().with_columns(time=1000 * (1_600_000_000 + pl.col("time")))
+
+
 class Raises(Fine):
     def items(self, root, problems):
         return {}["items"]
@@ -165,3 +183,20 @@ class Prints(Fine):
     def interactions(self, root, problems):
         print("reading")
         return super().interactions(root, problems)
+
+
+class Version(Fine):
+    version = 2
+
+
+class Fields(Fine):
+    fields = ("user", "item")
+
+
+class PromptTexts(Fine):
+    prompts: ClassVar = {"default": "{user} sees {item}"}
+
+
+class NoFields(DatasetSource):
+    prompts: ClassVar = Fine.prompts
+    inputs, interactions, items = Fine.inputs, Fine.interactions, Fine.items

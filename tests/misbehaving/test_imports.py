@@ -45,7 +45,10 @@ def test_what_it_prints_goes_to_stderr(imported, capsys):
 
 def test_a_slow_one_is_named_while_it_works(imported, monkeypatch):
     monkeypatch.setattr(watch, "SLOW", 0.05)
-    assert imported("import time; time.sleep(0.5)") == [f"{PLUGIN} has been importing for 0.05 s; it goes on"]
+    assert imported("import time; time.sleep(0.5)") == [
+        f"{PLUGIN} has been importing for 0.05 s, and goes on; "
+        "Ctrl-C stops it, and `ctrbench doctor` tells what is wrong with it"
+    ]
 
 
 def test_the_seconds_of_torch_are_not_the_plugins(tmp_path):

@@ -35,11 +35,22 @@ FAULTS = {
     "Features": "changes numpy's random numbers when it fits its featurizer",
     "FewFeatures": "has a featurizer that made 59 entries 'ids' of 60 rows",
     "Masks": "so that training one moves the other: it makes a gradient for heads.networks.domain_",
+    "Labels": "reads the label of the rows that it scores",
+    "LabelsLater": "reads the label of the rows that it scores",
+    "GeneralLabels": "reads the label of the rows that it scores",
+    "Numbers": "reads the row_id of the rows that it scores",
     "Stacked": "couples the domains 'books' and 'games', so that training one moves the other: it has a part for",
 }
 LEFT_OUT = {
-    "NoConfig": "is no CTRModel",
-    "Rates": "has settings that do not fit",
+    "NoConfig": "has Config = <class 'dict'>, which is not derived from CTRModel.Config",
+    "Rates": "has settings that do not fit: unknown key 'learning_rate' in its train_defaults",
+    "NoRates": "has train_defaults = None",
+    "NoDefault": "has a `Config` without a default for 'hidden'",
+    "Version": "has version = 1, which is to be a text",
+    "Category": "has category = 'multidomain', which there is not. Did you mean 'multi_domain'? Run ctrbench.testing",
+    "NoCategory": "has no `category`: it is one of 'single_domain', 'multi_domain', 'language_model'",
+    "Flag": "has adds_domains = 'no', which is to be True or False",
+    "General": "has has_general_head = True, and no `forward_general`",
     "Missing": "cannot be imported from no_such_module:Model (ModuleNotFoundError",
     "Raises": "cannot be imported from acme_raises:Model (RuntimeError: boom)",
     "Leaves": "cannot be imported from acme_leaves:Model (SystemExit",
@@ -72,8 +83,7 @@ def site(tmp_path_factory, patch):
     """A folder with the bad distribution, on the path; and a temporary folder that is not the tests' own."""
     folder = tmp_path_factory.mktemp("site")
     source = Path(__file__).with_name("acme_models.py").read_text("utf-8")
-    classes = ["Fine", *FAULTS, *HARMLESS, "NoConfig", "Rates"]
-    places = {name: f"acme_models:{name}" for name in classes}
+    places = {name: f"acme_models:{name}" for name in ("Fine", *FAULTS, *HARMLESS, *LEFT_OUT)}
     places |= {"Missing": "no_such_module:Model", "Raises": "acme_raises:Model", "Leaves": "acme_leaves:Model"}
     entries = {f"models {name}": place for name, place in {**places, "Taken": "acme_models:Fine"}.items()}
     install(folder, {"acme_models": source, **IMPORTS}, entries)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from itertools import count
+from itertools import combinations, count
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from ctrbench.bench.records import Cost, Metrics
 from ctrbench.evaluation.metrics import auc, logloss
 from ctrbench.report import svg
 from ctrbench.report.figures import FIGURES, of_kind
-from ctrbench.report.figures.names import SIDES, Plot
+from ctrbench.report.figures.names import Plot, common, crosses
 from ctrbench.report.findings import Findings
 from ctrbench.training.course import Epoch
 from tests.fakes import D3, TITLES, FakeData, failed_record, make_plan, make_record, register_models, table
@@ -292,11 +292,43 @@ def test_panels_stand_in_the_tables_order(world):
 
 
 def test_names_cover_no_other_name_where_there_is_room():
-    points = pl.DataFrame({"row": ["first", "second", "third"], "x": [10.0, 10.5, 1000.0], "y": [0.6, 0.601, 0.7]})
-    plot = Plot(points["x"].to_list(), points["y"].to_list())
-    sides = {(chart.mark.align, chart.mark.dy) for chart in plot.named(points, "x", "y")}
-    assert len(sides) > 1
-    assert sides <= {(side.align, side.dy) for side in SIDES}
+    rng = np.random.default_rng(0)
+    rows = [(float(x), float(y), f"model_{i}") for i, (x, y) in enumerate(rng.uniform((1.5, 0.65), (5, 0.69), (14, 2)))]
+    rows.append((300.0, 0.76, "far"))
+    across, up, _ = zip(*rows, strict=True)
+    plot = Plot(across, up, 520, 340)
+    places = plot.places(rows)
+    boxes = [place.box for place in places]
+    points = [(x - 4, y - 4, x + 4, y + 4) for x, y in (plot._pixels(*row[:2]) for row in rows)]
+    assert not any(common(one, other) for one, other in combinations(boxes, 2))
+    assert not any(common(box, point) for box in boxes for point in points)
+    lines = [place.line for place in places if place.line is not None]
+    assert lines
+    assert not any(crosses(line, box) for line in lines for box in boxes if not touches(line, box))
+    assert all(left >= 0 and right <= 1.08 * 520 for left, _, right, _ in boxes)
+
+
+def touches(line, box):
+    """Whether it ends at the box: it leads to this name."""
+    return box[0] <= line[2] <= box[2] and box[1] <= line[3] <= box[3]
+
+
+def test_a_line_leads_from_a_point_to_a_name_that_is_away_only():
+    alone = pl.DataFrame({"row": ["one", "two"], "x": [1.0, 1000.0], "y": [0.6, 0.7]})
+    assert [chart.mark.type for chart in Plot([1.0, 1000.0], [0.6, 0.7]).named(alone, "x", "y")] == ["text"]
+    close = pl.DataFrame({"row": [f"row_{i}" for i in range(12)], "x": [10.0] * 12, "y": [0.6] * 12})
+    lines, names = Plot([10.0], [0.6]).named(close, "x", "y")
+    assert (lines.mark.type, names.mark.type) == ("rule", "text")
+    assert all((line["x"], line["y"]) == pytest.approx((10.0, 0.6)) for line in lines.data.values)
+
+
+def test_names_keep_off_the_bars_of_errors():
+    rows = [(10.0, 0.6, "left"), (10.6, 0.6, "right"), (100.0, 0.7, "far")]
+    plot = Plot([10.0, 100.0], [0.5, 0.7])
+    bar = plot._pixels(10.6, 0.65)[0]
+    free, kept = plot.places(rows), plot.places(rows, [(10.6, 0.5, 0.65)])
+    assert not any(place.box[0] < bar < place.box[2] for place in kept)
+    assert free[1].box[0] > bar or free != kept
 
 
 def test_one_point_is_a_plot(world):

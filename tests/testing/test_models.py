@@ -152,6 +152,24 @@ class RowNumbers(Small):
         return super().encode(batch) + torch.arange(len(batch))[:, None]
 
 
+@breaks("logits_know_no_labels", "head 'own' reads the label")
+class ReadsLabels(Small):
+    def forward(self, batch):
+        return super().forward(batch) + 1e-3 * batch.label
+
+
+@breaks("logits_know_no_labels", "head 'general' reads the label")
+class ReadsLabelsInGeneral(General):
+    def forward_general(self, batch):
+        return super().forward_general(batch) + batch.label
+
+
+@breaks("logits_know_no_labels", "head 'own' reads the row_id")
+class ReadsRowIds(Small):
+    def forward(self, batch):
+        return super().forward(batch) + batch.row_id % 7
+
+
 @breaks("more_padding_changes_no_logit", "mask padding")
 class AttentionToPadding(Small):
     def encode(self, batch):
@@ -605,6 +623,16 @@ class FrozenAtRandom(Small):
         return super().encode(batch) + self.shift
 
 
+@breaks("the_class_says_what_it_is", "Version has version = 1, which is to be a text")
+class Version(Small):
+    version = 1
+
+
+@breaks("the_class_says_what_it_is", "Did you mean 'multi_domain'")
+class Category(Small):
+    category = "multidomain"
+
+
 @breaks("settings_go_through_json", "JSON")
 class TupleLostInJson(Small):
     class Config(Small.Config):
@@ -816,6 +844,25 @@ def test_a_config_that_the_model_refuses_is_told_in_one_sentence(monkeypatch):
     tests = type("TestMine", (ModelTests,), {"model": "small", "config": {"size": 8}})()
     with pytest.raises(PluginError, match=told):
         tests.test_heads_by_name()
+
+
+class Plain(Small):
+    class Config:
+        embedding_dim = 4
+
+
+class Required(Small):
+    class Config(Small.Config):
+        hidden: Size
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [(Plain, "Plain has Config = .*, which is not derived from"), (Required, "Required has a `Config` without a .*")],
+)
+def test_a_config_that_cannot_be_taken_is_told_in_one_sentence(kind, fault):
+    with pytest.raises(PluginError, match=fault):
+        type("TestIt", (ModelTests,), {"model": kind, "config": {"embedding_dim": 4}})
 
 
 @pytest.mark.parametrize(("kind", "test", "words"), CASES, ids=lambda value: getattr(value, "__name__", None))

@@ -140,7 +140,7 @@ class SilentOptions(Shop):
         size: int = 1
 
 
-@breaks("the_source_says_what_it_is", "`version` is 3")
+@breaks("the_source_says_what_it_is", "NumberedVersion has version = 3")
 class NumberedVersion(Shop):
     """A number."""
 

@@ -74,8 +74,12 @@ def _title(description: Description) -> str:
     return f"{description.source}{kind}, fingerprint {description.fingerprint}"
 
 
+def _doubts(description: Description) -> list[str]:
+    return [f"Doubtful: {doubt} (`ctrbench data audit` says more)" for doubt in description.doubts]
+
+
 def _markdown(description: Description) -> str:
-    parts = [_title(description), _unusual(description)]
+    parts = [_title(description), _unusual(description), *_doubts(description)]
     for section in description.sections:
         head = ["| " + " | ".join(section.columns) + " |", "|" + " --- |" * len(section.columns)]
         body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in _cells(section)]
@@ -93,7 +97,7 @@ def _print_tables(description: Description) -> None:
     roomy = screen.options.update(width=_ANY_WIDTH)
     sizes = [Measurement.get(screen, roomy, table) for table in tables]
     screen.width = max([screen.width, *(size.minimum if screen.is_terminal else size.maximum for size in sizes)])
-    for line in (_title(description), _unusual(description)):
+    for line in (_title(description), _unusual(description), *_doubts(description)):
         screen.print(Text(line), soft_wrap=True)
     for table in tables:
         screen.print(table)

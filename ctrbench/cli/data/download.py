@@ -57,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, object]:
     """Those of `-o`, and `--domains` under the name that the source has for it."""
-    from ctrbench import registry
     from ctrbench.data.resolve import check_scale
+    from ctrbench.data.taken import source_class
 
-    kind = registry.load("datasets", args.source)
+    kind = source_class(args.source)
     options = as_mapping(with_domains(args.options, args.domains, args.source, kind))
     check_scale(options, kind.Options.model_fields)
     return options

@@ -36,13 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare, and say what came of it."""
-    from ctrbench import registry
     from ctrbench.data.prepare import prepare
     from ctrbench.data.resolve import load_source
     from ctrbench.data.split import SPLITS
+    from ctrbench.data.taken import source_class
 
     _check_name(args.source)
-    kind = registry.load("datasets", args.source)
+    kind = source_class(args.source)
     options = with_domains(args.options, args.domains, args.source, kind)
     preparation, of_source = split_options(options, set(kind.Options.model_fields))
     source = load_source(args.source, of_source)

@@ -63,14 +63,16 @@ def series(field: str, names: Iterable[str]) -> dict[str, Any]:
     order = list(dict.fromkeys(names))
     shapes = [SHAPES[place % len(SHAPES)] for place in range(len(order))]
     return {
-        "color": alt.Color(field, type="nominal", scale=alt.Scale(domain=order), legend=alt.Legend(columns=3)),
+        "color": alt.Color(
+            field, type="nominal", scale=alt.Scale(domain=order), legend=alt.Legend(columns=3, symbolOpacity=1)
+        ),
         "shape": alt.Shape(field, type="nominal", scale=alt.Scale(domain=order, range=shapes)),
     }
 
 
-def errors(base: alt.Chart) -> alt.Chart:
+def errors(base: alt.Chart, width: float = 1.5, opacity: float = 1.0) -> alt.Chart:
     """Upright lines from `low` to `high`; rows without both have none."""
-    return base.mark_rule(strokeWidth=1.5).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
+    return base.mark_rule(strokeWidth=width, opacity=opacity).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
 
 
 def reach(frame: pl.DataFrame) -> list[float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import altair as alt
 
-from ctrbench.report.figures.common import HEIGHT, WIDTH, Chart, errors, reach, seeds, series, titled
+from ctrbench.report.figures.common import Chart, errors, reach, seeds, series, titled
 from ctrbench.report.figures.names import Plot
 from ctrbench.report.figures.scores import mean_over_domains
 from ctrbench.report.findings import Findings
 
 TITLE = "Cost against AUC"
+_WIDTH, _HEIGHT = 520, 340
+"""Larger than other plots: many rows cost about the same."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -17,7 +19,7 @@ def draw(findings: Findings) -> Chart | None:
     frame, left_out = mean_over_domains(findings)
     if frame.is_empty():
         return None
-    plot = Plot(frame["train_seconds"].to_list(), reach(frame))
+    plot = Plot(frame["train_seconds"].to_list(), reach(frame), _WIDTH, _HEIGHT)
     across, up = plot.scales
     base = alt.Chart(frame).encode(
         x=alt.X(
@@ -39,6 +41,7 @@ def draw(findings: Findings) -> Chart | None:
             alt.Tooltip("parameters:Q", title="parameters", format=","),
         ],
     )
-    sure = errors(base).encode(color=kinds["color"])
-    chart = alt.layer(sure, points, *plot.named(frame, "train_seconds", "auc")).properties(width=WIDTH, height=HEIGHT)
+    sure = errors(base, 1, 0.4).encode(color=kinds["color"])
+    names = plot.named(frame, "train_seconds", "auc")
+    chart = alt.layer(sure, *names[:-1], points, names[-1]).properties(width=_WIDTH, height=_HEIGHT)
     return titled(chart, findings, TITLE, seeds(findings), left_out=left_out)

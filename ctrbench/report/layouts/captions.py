@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ctrbench.bench.code import changed
 from ctrbench.bench.plan import Plan
 from ctrbench.report.findings import Findings
 from ctrbench.report.layouts.elsewhere import elsewhere
@@ -15,8 +16,9 @@ from ctrbench.report.scores import Scores
 def caption(findings: Findings) -> list[str]:
     """One statement a line: data, profile, rows, seeds, and what the runs themselves note."""
     plan, scores = findings.plan, findings.scores
-    lines = [_dataset(plan), *_preparation(plan), *_absent(plan), _profile(plan), *_training(plan), *_rows(scores)]
-    lines += [*_asked(plan), *_overrides(plan), *origins(scores)]
+    lines = [_dataset(plan), *_doubts(findings), *_preparation(plan), *_absent(plan), _profile(plan)]
+    lines += [*_training(plan), *_rows(scores)]
+    lines += [*_asked(plan), *_overrides(plan), *origins(scores), *changed(plan.models, scores.records.values())]
     if plan.limit is not None:
         lines.append(f"Only the latest {plan.limit:,} rows per domain and split (--limit {plan.limit}).")
     lines += [*elsewhere(findings), *_of_runs(scores)]
@@ -41,6 +43,11 @@ def _dataset(plan: Plan) -> str:
     data = plan.dataset
     warning = "; synthetic: says nothing about real accuracy" if data.synthetic else ""
     return f"Dataset {data.name} ({data.fingerprint[:12]}){warning}."
+
+
+def _doubts(findings: Findings) -> list[str]:
+    """What the preparation found that may make these numbers worthless."""
+    return [f"Doubtful data: {doubt} (`ctrbench data audit` says more)." for doubt in findings.data.manifest.doubts]
 
 
 _SPLITS = {
@@ -73,10 +80,11 @@ def _profile(plan: Plan) -> str:
 def _asked(plan: Plan) -> list[str]:
     """That rows of the table are not here, of which its title and notes may speak: `--models`, or a plugin's fault."""
     usual = plan.table.profile(plan.profile).models or plan.table.models
-    shown = {model.name for model in plan.models}
-    count = sum(row in shown for row in usual)
-    why = "the others were not asked for (--models), or their plugins are not usable"
-    return [f"{count} of the table's {len(usual)} rows; {why}."] if count < len(usual) else []
+    others = {*usual} - {model.name for model in plan.models}
+    lost = [row for row in usual if row in others and row in plan.left_out]
+    parts = ["others were not asked for (--models)"] if others - {*lost} else []
+    parts += [f"the plugins of others are not usable ({', '.join(lost)})"] if lost else []
+    return [f"{len(usual) - len(others)} of the table's {len(usual)} rows; {', '.join(parts)}."] if others else []
 
 
 def _overrides(plan: Plan) -> list[str]:

@@ -8,8 +8,8 @@ import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from ctrbench.data.checks import check_domain_names
-from ctrbench.data.source import DatasetSource
-from ctrbench.features.prompt import check_prompt
+from ctrbench.data.taken import source_fault
+from ctrbench.data.templates import check_prompt
 from ctrbench.testing.promises import promise
 from ctrbench.testing.sources.subject import SourceSubject
 
@@ -46,14 +46,11 @@ class AboutPromises(SourceSubject):
 
     @promise("derive the class from `DatasetSource`, begin it with a docstring, and set these attributes on it.")
     def test_the_source_says_what_it_is(self) -> None:
-        """The class has a docstring, `version` is a text, `synthetic` and `automatic` are true or false."""
+        """The class has a docstring; its `version`, flags, `fields` and `prompts` are ones that ctrbench takes."""
         kind = self._kind()
-        assert issubclass(kind, DatasetSource), f"{kind.__name__} is no DatasetSource"
+        fault = source_fault(kind)
+        assert not fault, f"{kind.__name__} {fault}"
         assert kind.__doc__, "there is no docstring"
-        assert isinstance(kind.version, str), f"`version` is {kind.version!r}"
-        assert kind.version, "`version` is empty"
-        for name in ("synthetic", "automatic"):
-            assert isinstance(getattr(kind, name), bool), f"`{name}` is {getattr(kind, name)!r}"
 
     @promise("name each column once in `fields`, with the kind that its values have, or give the tables that column.")
     def test_fields_are_columns(self) -> None:
