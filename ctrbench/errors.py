@@ -73,8 +73,8 @@ def out_of_memory(error: BaseException) -> bool:
 def in_words(error: BaseException) -> str:
     """The first line of what an error says; errors that are not ours are named, too."""
     if type(error).__module__.startswith("pydantic") and hasattr(error, "title"):
-        from ctrbench.validation import explain
+        from ctrbench.validation import in_brief
 
-        return f"{type(error).__name__}: {explain(error, None, error.title)}"  # type: ignore[arg-type]
+        return f"{type(error).__name__}: {in_brief(error)}"  # type: ignore[arg-type]
     text = str(error) if isinstance(error, CtrbenchError) else f"{type(error).__name__}: {error}"
     return text.strip().splitlines()[0].rstrip(" :") if text.strip() else type(error).__name__

@@ -26,13 +26,22 @@ def parse_value(text: str) -> Any:
     raise ValueError(f"{value!r} is not a TOML value; put text in quotes, as in 'key=\"some text\"'")
 
 
-def explain(error: ValidationError, model: type[BaseModel] | None, where: str) -> str:
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """A validation error as one sentence: the first fault, where it is, and the nearest known key.
 
-    model: what was to be validated, where it is known; where: a name for it, as in `[settings.my_model] config`. The
-    sentence has no full stop, unless it names a likely key. An unknown key comes before the others: misspelt, it is why
-    another one is missing.
+    model: what was to be validated; where: a name for it, as in `[settings.my_model] config`. The sentence has no full
+    stop, unless it names a likely key. An unknown key comes before the others: misspelt, it is why another one is
+    missing.
     """
+    return _explained(error, model, where)
+
+
+def in_brief(error: ValidationError) -> str:
+    """The same without a model at hand, of which the error knows the name."""
+    return _explained(error, None, error.title)
+
+
+def _explained(error: ValidationError, model: type[BaseModel] | None, where: str) -> str:
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     location = tuple(fault["loc"])
     key = ".".join(str(part) for part in _written(model, location) if part != "[key]")

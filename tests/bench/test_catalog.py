@@ -45,7 +45,7 @@ def test_the_doctor_reads_packages_of_tables_and_imports_none(packages):
     [
         ("=", "first.toml is not valid TOML"),
         ('extends = "first"', "first.toml extends 'first', which is itself or extends it"),
-        ('extends = "same"\nprofiles = 3', "profiles in first.toml"),
+        ('extends = "same"\nprofiles = 3', "is missing in first.toml"),
         ('titel = "One"', "unknown key 'titel' in first.toml. Did you mean 'title'?"),
     ],
 )

@@ -14,7 +14,8 @@ from ctrbench.bench.records import Cost, Metrics
 from ctrbench.evaluation.metrics import auc, logloss
 from ctrbench.report import svg
 from ctrbench.report.figures import FIGURES, of_kind
-from ctrbench.report.figures.names import Plot, common, crosses
+from ctrbench.report.figures.boxes import common, crosses
+from ctrbench.report.figures.names import Plot
 from ctrbench.report.findings import Findings
 from ctrbench.training.course import Epoch
 from tests.fakes import D3, TITLES, FakeData, failed_record, make_plan, make_record, register_models, table

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import altair as alt
 import polars as pl
 
+from ctrbench.report.figures.boxes import Box, Line, common, cross, crosses
 from ctrbench.report.figures.common import HEIGHT, WIDTH
 
 _SIZE = 10
@@ -25,10 +26,6 @@ _UPRIGHT = 0.1
 _ROUNDS = 3
 _COVERS, _COVERS_BAR, _CROSSES, _BESIDE = 3.0, 1.0, 150.0, 1.0
 """What a covered pixel of a name or point costs, one of an error's bar, all that is touched, and a pixel away."""
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom, in pixels."""
-Line = tuple[float, float, float, float]
-"""From across and down to across and down."""
 
 
 class Place(NamedTuple):
@@ -140,7 +137,7 @@ class Plot:
         crossed = sum(crosses(line, box) for line in lines if line is not None)
         if place.line is not None:
             crossed += sum(crosses(place.line, other) for other in taken)
-            crossed += sum(_cross(place.line, line) for line in lines if line is not None)
+            crossed += sum(cross(place.line, line) for line in lines if line is not None)
         return cost + _CROSSES * crossed
 
     def _pixels(self, across: float, up: float) -> tuple[float, float]:
@@ -175,27 +172,3 @@ def _widened(low: float, high: float, share: float, least: float) -> tuple[float
     """Both ends with some room, so that values that are all but equal look it."""
     room = max(share * (high - low), least)
     return low - room, high + room
-
-
-def common(one: Box, other: Box) -> float:
-    """The area that two boxes share."""
-    across, down = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
-    return max(across, 0.0) * max(down, 0.0)
-
-
-def crosses(line: Line, box: Box) -> bool:
-    """Whether a line goes through a box."""
-    left, top, right, bottom = box
-    return any(left < x < right and top < y < bottom for x, y in ((line[0], line[1]), (line[2], line[3]))) or any(
-        _cross(line, diagonal) for diagonal in ((left, top, right, bottom), (left, bottom, right, top))
-    )
-
-
-def _cross(one: Line, other: Line) -> bool:
-    """Whether two lines cross."""
-
-    def side(line: Line, x: float, y: float) -> float:
-        return (line[2] - line[0]) * (y - line[1]) - (line[3] - line[1]) * (x - line[0])
-
-    apart = side(one, *other[:2]) * side(one, *other[2:]) < 0
-    return apart and side(other, *one[:2]) * side(other, *one[2:]) < 0
