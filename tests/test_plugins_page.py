@@ -27,6 +27,8 @@ FILES = dict(re.findall(r"`(my-fm/[\w./-]+)`[^`]*?\n\n```\w+\n(.*?)```", PAGE, f
 SH = [line for text in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL) for line in text.splitlines()]
 INLINE = re.findall(r"`(ctrbench [a-z-]+ [^`]+)`", PAGE)
 NEW, INSTALL, TABLE3, PYTEST, _, PREPARE, ON_CLICKS, ON_BERT, WIDTH, *_ = SH
+UNTRAINED = ("ctrbench check", "ctrbench results")
+"""Commands of the page that ask no model."""
 QUICK = ("--limit", "60", "--set", "my_fm.train.epochs=1")
 
 
@@ -137,7 +139,7 @@ def test_installed_it_is_in_table_iii_and_its_record_says_whose_it_is(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [one for one in INLINE if "my_fm" in one and not one.startswith("ctrbench check")])
+@pytest.mark.parametrize("command", [one for one in INLINE if "my_fm" in one and not one.startswith(UNTRAINED)])
 def test_the_model_answers_to_the_tables_that_the_page_names(command, here, capsys):
     assert main(words(command, *QUICK)) == 0
     assert "my_fm" in capsys.readouterr().out

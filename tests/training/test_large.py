@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from ctrbench.bench import execute as execute_module
+from ctrbench.bench import scoring
 from ctrbench.bench.execute import execute
 from ctrbench.bench.folders import RunFolder
 from ctrbench.features import loader, order, view
@@ -109,7 +109,7 @@ def test_a_run_is_the_same_from_disk(toy, tmp_path, name, request):
     request.getfixturevalue("on_disk")
     monkeypatch = request.getfixturevalue("monkeypatch")
     monkeypatch.setattr(type(toy), "rows", lambda *args: pytest.fail("whole splits are read"))
-    monkeypatch.setattr(execute_module, "SLICE", 37)
+    monkeypatch.setattr(scoring, "SLICE", 37)
     disk = execute(planned(toy, name), toy, tmp_path / "disk")
     assert disk.status == "done", disk.error
     assert (disk.metrics, disk.rows, disk.notes) == (memory.metrics, memory.rows, memory.notes)

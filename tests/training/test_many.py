@@ -93,8 +93,8 @@ def test_a_checkpoint_holds_the_random_state_of_every_process(places):
     [
         ("error", "CtrbenchError", "process 1 failed: ZeroDivisionError: division by zero"),
         ("memory", "ConfigError", "process 1 failed: out of memory on 4 rows x 24 tokens; lower train.batch_size or"),
-        ("nan", "DataError", "process 1 failed: the loss became nan in epoch 1, step 3 of 7"),
-        ("inf", "DataError", "process 1 failed: the loss became inf in epoch 1, step 3 of 7"),
+        ("nan", "NotFinite", "process 1 failed: the loss became nan in epoch 1, step 3 of 7"),
+        ("inf", "NotFinite", "process 1 failed: the loss became inf in epoch 1, step 3 of 7"),
     ],
 )
 def test_what_fails_on_one_process_fails_on_all_at_the_same_step(places, way, kind, words):
