@@ -44,6 +44,8 @@ class Numbers:
             raise CannotTest(f"{self.there_is} no row {self.title(row)}")
         number = self.value(row, domain, key)
         if number is None:
+            if domain not in self.domains and not self.printed:
+                raise CannotTest(f"there is no {domain} here")
             raise CannotTest(f"{self.there_is} no number of {self.title(row)} on {domain}")
         self.seen.setdefault(row, {})[f"{domain} {key}" if key else domain] = number
         return number
