@@ -154,12 +154,13 @@ def findings(plan: Plan, found: Sequence[Record | None], data: FakeData | None =
     return Findings(plan, found, Path("results"), data or FakeData())  # type: ignore[arg-type]
 
 
-def fake_world(monkeypatch: Any, folder: Path) -> None:
-    """Real tables and models, a dataset of four domains, and an executor that trains nothing; 13 epochs fail."""
+def fake_world(monkeypatch: Any, folder: Path, execute: Any = None) -> None:
+    """Real tables and models, a dataset of four domains, and an executor that trains nothing, by default one whose
+    runs of 13 epochs fail."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
     monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", _save_fake)
+    monkeypatch.setattr("ctrbench.bench.execute.execute", execute or _save_fake)
 
 
 def _save_fake(planned: PlannedRun, data: FakeData, results: Path, watch: Any) -> Record:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ctrbench._version import API_VERSION
 from ctrbench.errors import PluginError
-from ctrbench.registry import Plugin
+from ctrbench.registry import Plugin, load
 from ctrbench.validation import explain
 
 
@@ -60,9 +60,10 @@ class Kit(ABC):
         """Import and configure the plugin; `PluginError` where that cannot be done, so that nothing is known of it."""
 
     @classmethod
-    @abstractmethod
     def _target(cls) -> Any:
         """What its entry point leads to: a class, a function or a module."""
+        named = getattr(cls, cls._names_it)
+        return load(cls._group, named) if isinstance(named, str) else named
 
     @classmethod
     def _called(cls) -> str:

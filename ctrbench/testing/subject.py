@@ -12,7 +12,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ctrbench import registry
 from ctrbench.bench.taken import config_fault
 from ctrbench.data.source import Field
 from ctrbench.errors import PluginError
@@ -47,14 +46,10 @@ class Subject(Kit):
             cls._settings()
 
     @classmethod
-    def _target(cls) -> type[CTRModel]:
-        """The model's class."""
-        return cls._kind()
-
-    @classmethod
     def _kind(cls) -> type[CTRModel]:
         """The model's class."""
-        return registry.load("models", cls.model) if isinstance(cls.model, str) else cls.model
+        kind: type[CTRModel] = cls._target()
+        return kind
 
     @classmethod
     def _settings(cls) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from ctrbench.bench import records
 from ctrbench.cli import main
 from tests.cli.test_gone import TABLE
-from tests.fakes import FakeData, make_record, register_models
+from tests.fakes import fake_world, make_record, register_models
 
 ASKED = ("main.toml", "--models", "multi")
 SENTENCE = "The code of multi has changed since its stored runs were made, and its version has not: raise `version`"
@@ -21,11 +21,8 @@ def execute(planned, data, results, watch):
 
 @pytest.fixture(autouse=True)
 def _ready(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+    fake_world(monkeypatch, tmp_path, execute)
     Path("main.toml").write_text(TABLE)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
     register_models(monkeypatch)
 
 

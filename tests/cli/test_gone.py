@@ -6,7 +6,7 @@ import pytest
 
 from ctrbench.bench import records
 from ctrbench.cli import main
-from tests.fakes import FAKES, FakeData, entry, make_record, register, register_models
+from tests.fakes import FAKES, entry, fake_world, make_record, register, register_models
 
 TABLE = """
 schema = 1
@@ -34,11 +34,8 @@ def execute(planned, data, results, watch):
 @pytest.fixture(autouse=True)
 def _uninstalled(monkeypatch, tmp_path, capsys):
     """Runs of two models, of which one is uninstalled then."""
-    monkeypatch.chdir(tmp_path)
+    fake_world(monkeypatch, tmp_path, execute)
     Path("main.toml").write_text(TABLE)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
     register_models(monkeypatch)
     assert main(["run", *ASKED]) == 0
     assert "single,fashion" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import pytest
 
 from ctrbench.bench import records
 from ctrbench.cli import main
-from tests.fakes import FakeData, make_record
+from tests.fakes import fake_world, make_record
 
 THREE = ("table3", "--models", "deepfm,mmoe,uni_ctr")
 
@@ -20,10 +20,7 @@ def trained(monkeypatch, tmp_path):
         records.save(results, record)
         return record
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ctrbench.data.resolve.open_dataset", lambda name, options=None, progress=None: FakeData())
-    monkeypatch.setattr("ctrbench.bench.build.check", lambda spec, data: None)
-    monkeypatch.setattr("ctrbench.bench.execute.execute", execute)
+    fake_world(monkeypatch, tmp_path, execute)
     return done
 
 

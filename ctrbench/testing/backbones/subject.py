@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from ctrbench import registry
 from ctrbench.backbones import load
 from ctrbench.backbones.files import BackboneFiles, resolve_backbone
 from ctrbench.errors import BackboneError, PluginError
@@ -41,12 +40,8 @@ class BackboneSubject(Kit):
         """The function that resolves names."""
         if not cls._every_name():
             raise PluginError(f'{cls.__name__} names nothing to resolve: give it a line such as `names = ("my-bert",)`')
-        return registry.load("backbones", cls.backbone) if isinstance(cls.backbone, str) else cls.backbone
-
-    @classmethod
-    def _target(cls) -> Resolve:
-        """The function that resolves names."""
-        return cls._load()
+        resolve: Resolve = cls._target()
+        return resolve
 
     @classmethod
     def _called(cls) -> str:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, NamedTuple
 import polars as pl
 import pytest
 
-from ctrbench import registry
 from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import DatasetSource
@@ -48,12 +47,8 @@ class SourceSubject(Kit):
     @classmethod
     def _kind(cls) -> type[DatasetSource]:
         """The source's class."""
-        return registry.load("datasets", cls.source) if isinstance(cls.source, str) else cls.source
-
-    @classmethod
-    def _target(cls) -> type[DatasetSource]:
-        """The source's class."""
-        return cls._kind()
+        kind: type[DatasetSource] = cls._target()
+        return kind
 
     @classmethod
     def _load(cls) -> DatasetSource:
