@@ -15,7 +15,7 @@ from torch import nn
 from ctrbench import registry
 from ctrbench.api import FeatureInfo
 from ctrbench.cli import VERBS, _parser
-from ctrbench.data.prepare import PrepareOptions
+from ctrbench.data.options import PrepareOptions
 from ctrbench.training.config import TrainConfig
 from ctrbench.validation import parse_value
 from ctrbench_plugins.datasets.amazon2018 import Amazon2018

@@ -26,7 +26,8 @@ import torch
 
 from ctrbench import registry
 from ctrbench.benchmarks.peers import BATCH, PEERS, Arrays, alike, build_peer, fit_peer, id_models, machine
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.evaluation.metrics import auc
 from ctrbench.evaluation.score import score

@@ -18,7 +18,7 @@ from ctrbench.data.audit_features import audit_features
 from ctrbench.data.audit_histories import audit_brought_histories, audit_histories
 from ctrbench.data.audit_rows import UNKNOWN, AuditRows, pieces
 from ctrbench.data.fingerprint import frames_hash
-from ctrbench.data.prepare import PrepareOptions
+from ctrbench.data.options import PrepareOptions
 from ctrbench.data.split import SPLITS
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError

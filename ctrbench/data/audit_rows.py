@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ctrbench.data.audit_check import EXAMPLES
-from ctrbench.data.prepare import PrepareOptions
+from ctrbench.data.options import PrepareOptions
 from ctrbench.data.split import SPLITS, Split
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError

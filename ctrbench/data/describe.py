@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ValidationError
 
+from ctrbench.data.options import PrepareOptions
 from ctrbench.data.periods import moment
-from ctrbench.data.prepare import PrepareOptions
 from ctrbench.data.problems import Problem
 from ctrbench.data.profile import split_rows, unseen_shares
 from ctrbench.data.split import SPLITS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from ctrbench.conduct.blame import Suspect
+from ctrbench.data.audit_features import NEARLY, features_of, telling
 from ctrbench.data.checks import IN_FUTURE
 from ctrbench.data.steps import REPEATED_ROW
 
@@ -52,8 +53,6 @@ def _future(data: PreparedDataset) -> Iterator[str]:
 
 
 def _leaks(data: PreparedDataset) -> Iterator[str]:
-    from ctrbench.data.audit_features import NEARLY, features_of, telling  # which import what prepares, too
-
     names = list(features_of(data))
     if not names and not data.manifest.own_history:
         return

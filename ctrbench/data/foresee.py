@@ -15,7 +15,7 @@ from ctrbench.errors import ConfigError, DataError, PluginError
 
 if TYPE_CHECKING:
     from ctrbench.data.inspection import Inspection
-    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.options import PrepareOptions
     from ctrbench.data.store import PreparedDataset
 
 

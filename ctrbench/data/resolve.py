@@ -18,7 +18,7 @@ from ctrbench.errors import ConfigError, DataError, OutputError
 from ctrbench.validation import explain
 
 if TYPE_CHECKING:
-    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.options import PrepareOptions
     from ctrbench.data.progress import Tell
     from ctrbench.data.source import DatasetSource
     from ctrbench.data.store import PreparedDataset
@@ -57,7 +57,7 @@ def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tupl
     `ConfigError`, with the nearest names, for an option of neither, or a wrong value.
     """
     from ctrbench.data.domains import is_general
-    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.options import PrepareOptions
 
     general: dict[str, Any] = {}
     own: dict[str, Any] = {}

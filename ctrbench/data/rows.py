@@ -19,7 +19,7 @@ from ctrbench.data.store import Step
 from ctrbench.errors import DataError
 
 if TYPE_CHECKING:
-    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.options import PrepareOptions
 
 EMPTY_SPLIT = "no rows in the split"
 HISTORY = "history"

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import polars as pl
 import pytest
 
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import DatasetSource, Field, Prompt
 from ctrbench.data.store import PreparedDataset

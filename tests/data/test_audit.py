@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from ctrbench.data.audit import Audit, audit
 from ctrbench.data.audit_check import Check
 from ctrbench.data.audit_histories import percent
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.source import Field, Prompt
 from ctrbench.data.split import SPLITS, Split

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from ctrbench.data.checks import is_legal
 from ctrbench.data.domains import DerivedDomains, derive_domains, identifier, is_general
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.resolve import sort_options
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError

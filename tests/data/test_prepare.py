@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from ctrbench.data import prepare as module
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage
 from ctrbench.data.resolve import open_dataset, sort_options

@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ctrbench.data.fingerprint import ContentHash, frames_hash
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.progress import Stage
 from ctrbench.data.split import SPLITS

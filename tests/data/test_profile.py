@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from ctrbench.data.distributions import Distribution
+from ctrbench.data.options import PrepareOptions
 from ctrbench.data.periods import MOST, choose_period, moment, starts
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.prepare import prepare
 from ctrbench.data.problems import Problems
 from ctrbench.data.profile import Profile, profile
 from ctrbench.data.source import Field

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from ctrbench.data.describe import describe
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import DataError
 from ctrbench_plugins.datasets import amazon2018

@@ -9,7 +9,8 @@ import pytest
 from ctrbench.cli import main
 from ctrbench.data.checks import RESERVED
 from ctrbench.data.describe import describe
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.resolve import load_source
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import ConfigError, DataError

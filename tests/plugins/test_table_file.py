@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from ctrbench.cli import main
-from ctrbench.data.prepare import PrepareOptions, prepare
+from ctrbench.data.options import PrepareOptions
+from ctrbench.data.prepare import prepare
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import ConfigError, CtrbenchError, DataError
 from ctrbench.features.prompt import render

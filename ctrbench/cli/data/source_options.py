@@ -11,7 +11,7 @@ from ctrbench.cli.arguments import key_value, scale
 from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ctrbench.data.prepare import PrepareOptions
+    from ctrbench.data.options import PrepareOptions
     from ctrbench.data.source import DatasetSource
 
 

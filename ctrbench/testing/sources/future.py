@@ -11,7 +11,7 @@ import pytest
 
 from ctrbench.data.audit_features import audit_features
 from ctrbench.data.audit_rows import AuditRows
-from ctrbench.data.prepare import PrepareOptions
+from ctrbench.data.options import PrepareOptions
 from ctrbench.errors import CtrbenchError
 from ctrbench.testing.promises import promise
 from ctrbench.testing.sources.subject import KEYS, PLACES, SourceSubject, Tables, read
