@@ -148,7 +148,7 @@ if TYPE_CHECKING:
         Sizes as Sizes,
         Weight as Weight,
     )
-    from ctrbench.registry import (
+    from ctrbench.spelling import (
         suggest as suggest,
     )
     from ctrbench.validation import (
@@ -220,7 +220,7 @@ _WHERE = {
     "scan_json_lines": "ctrbench.data.json_lines:scan_json_lines",
     "scan_lines": "ctrbench.data.lines:scan_lines",
     "states_price": "ctrbench.data.clean:states_price",
-    "suggest": "ctrbench.registry:suggest",
+    "suggest": "ctrbench.spelling:suggest",
     "take_good": "ctrbench.data.lines:take_good",
     "was_page_code": "ctrbench.data.clean:was_page_code",
     "was_rewritten": "ctrbench.data.clean:was_rewritten",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctrbench._version import API_VERSION, OLDEST_API_VERSION, __version__
 from ctrbench.deprecations import gone
 from ctrbench.errors import in_words
-from ctrbench.registry import nearest
+from ctrbench.spelling import nearest
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any, get_args
 
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError

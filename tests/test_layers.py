@@ -27,6 +27,7 @@ FOR_ALL = {
     "files",
     "installed",
     "registry",
+    "spelling",
     "validation",
 }
 TOP = {"__init__", "__main__", "api", "benchmarks", "testing"}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctrbench import registry
 from ctrbench.conduct.blame import Suspect, blaming
 from ctrbench.errors import BackboneError
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -103,7 +104,7 @@ def _unregistered(name: str) -> BackboneFiles:
     known = registry.names("backbones")
     raise BackboneError(
         f"no backbone '{name}': it is no registered name, no folder, no GGUF file and no hub id owner/name."
-        f"{registry.suggest(name, known)}"
+        f"{suggest(name, known)}"
     )
 
 

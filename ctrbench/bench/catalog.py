@@ -14,7 +14,8 @@ from typing import Any
 
 from ctrbench import registry
 from ctrbench.errors import ConfigError, PluginError
-from ctrbench.registry import Plugin, suggest
+from ctrbench.registry import Plugin
+from ctrbench.spelling import suggest
 
 ALL = "all"
 """What stands for every table on the command line, so that none can be called so."""

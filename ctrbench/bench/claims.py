@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ctrbench.bench.verdicts import CATEGORIES, OTHERS, CannotTest, Finding, Numbers
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 Rows = Annotated[tuple[str, ...], Field(min_length=1)]
 """Rows by name, by category, or `others`: all that the claim does not name."""

@@ -13,7 +13,7 @@ from ctrbench.bench.code import code_of
 from ctrbench.bench.settings import Differences, Layer, resolve
 from ctrbench.bench.taken import check_model
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 from ctrbench.training.config import TrainConfig
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 UTILISATION = 0.35
 """The share of a GPU's peak that training is assumed to reach; 0.3 to 0.5 is usual for language models."""

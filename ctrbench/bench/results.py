@@ -16,11 +16,12 @@ from typing import Literal
 
 from filelock import Timeout
 
-from ctrbench import files, registry
+from ctrbench import files
 from ctrbench.bench import records, turns
 from ctrbench.bench.folders import RunFolder, slug
 from ctrbench.bench.records import Record, Unusable
 from ctrbench.errors import ConfigError, OutputError
+from ctrbench.spelling import suggest
 
 Status = Literal["done", "failed", "unreadable", "unfinished", "running"]
 STATUSES: tuple[Status, ...] = ("done", "failed", "unreadable", "unfinished", "running")
@@ -184,7 +185,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def _of_id(runs: Sequence[StoredRun], name: str) -> list[StoredRun]:
     found = [run for run in runs if run.id == name] or [run for run in runs if run.id.startswith(name)]
     if not found:
-        raise ConfigError(f"there is no run {name!r}.{registry.suggest(name, [run.id for run in runs])}")
+        raise ConfigError(f"there is no run {name!r}.{suggest(name, [run.id for run in runs])}")
     if len({run.id for run in found}) > 1:
         raise ConfigError(f"{name!r} begins the ids of {len(found)} runs; write more of it")
     return found
@@ -198,5 +199,5 @@ def _is_of(run: StoredRun, dataset: str) -> bool:
 def _known(found: list[StoredRun], among: Sequence[StoredRun], what: str, name: str) -> list[StoredRun]:
     if not found and among:
         known = {str(getattr(run, what)) for run in among}
-        raise ConfigError(f"there is no run of the {what} {name!r}.{registry.suggest(name, known)}")
+        raise ConfigError(f"there is no run of the {what} {name!r}.{suggest(name, known)}")
     return found

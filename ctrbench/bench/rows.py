@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctrbench import registry
 from ctrbench.bench.spec import TableSpec
 from ctrbench.errors import ConfigError, PluginError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 
 def check_rows(table: TableSpec, profile: str, asked: Sequence[str] | None) -> None:

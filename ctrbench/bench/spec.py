@@ -18,7 +18,7 @@ from ctrbench.bench import catalog
 from ctrbench.bench.claims import Claim, check_names
 from ctrbench.bench.settings import Differences, merge
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 from ctrbench.training.config import TrainConfig
 from ctrbench.validation import explain
 

@@ -11,7 +11,8 @@ from ctrbench.bench.settings import resolve
 from ctrbench.bench.verdicts import CATEGORIES
 from ctrbench.conduct.blame import Suspect, accused, blaming
 from ctrbench.errors import ConfigError
-from ctrbench.registry import Plugin, suggest
+from ctrbench.registry import Plugin
+from ctrbench.spelling import suggest
 from ctrbench.training.config import TrainConfig
 
 _CTR_MODEL = ("ctrbench.models.contract", "CTRModel")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ctrbench.bench.records import Record
 from ctrbench.errors import ConfigError, in_words
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.run import OnRun, RunEvent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctrbench.bench.spec import BEYOND
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.spec import TableSpec

@@ -13,7 +13,7 @@ from ctrbench import files, registry
 from ctrbench.bench.spec import RunSpec
 from ctrbench.data.resolve import cache_dir
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.facts import ModelFacts

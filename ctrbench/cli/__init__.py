@@ -19,7 +19,7 @@ from ctrbench._version import __version__
 from ctrbench.cli.arguments import add_global
 from ctrbench.deprecations import CtrbenchDeprecation
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 from ctrbench.training import launched
 from ctrbench.training.memory import keep_freed_blocks
 

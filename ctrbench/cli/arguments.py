@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 from ctrbench.validation import parse_value
 
 

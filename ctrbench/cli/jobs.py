@@ -15,9 +15,9 @@ from ctrbench.bench.checks import Check, Checks
 from ctrbench.bench.spec import BEYOND, TableSpec
 from ctrbench.cli.options import Job, Opened, check_results, check_table, job, plan_table
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
-from ctrbench.registry import suggest
 from ctrbench.report.export import Export, check_names, exports
 from ctrbench.report.measures import AUC, METRIC_KINDS
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.plan import Plan

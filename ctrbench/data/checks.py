@@ -14,7 +14,7 @@ from ctrbench.data.source import Field, Prompt
 from ctrbench.data.store import InputFile
 from ctrbench.data.templates import HISTORY, check_prompt
 from ctrbench.errors import ConfigError, DataError, PluginError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 RESERVED = ("own", "general", "mean", "oracle", "row_id", "domain", "label")
 """Names of heads and columns. A head that scores as a domain does has its name, so no domain has one of these."""

@@ -16,7 +16,7 @@ import polars as pl
 from ctrbench.data.checks import is_legal
 from ctrbench.data.store import TRUE_PROBABILITY
 from ctrbench.errors import DataError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 NEW_USER, USER_GROUP, COLUMN = "new_user", "user_group", "column:"
 RULES = (NEW_USER, USER_GROUP)

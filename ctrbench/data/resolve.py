@@ -15,6 +15,7 @@ from ctrbench import registry
 from ctrbench._version import __version__
 from ctrbench.data.asking import asking
 from ctrbench.errors import ConfigError, DataError, OutputError
+from ctrbench.spelling import suggest
 from ctrbench.validation import explain
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def sort_options(options: Mapping[str, Any], of_source: Collection[str]) -> tupl
     check_scale(options, of_source)
     for key, value in options.items():
         if key not in of_source and key not in PrepareOptions.model_fields:
-            known = registry.suggest(key, {*of_source, *PrepareOptions.model_fields})
+            known = suggest(key, {*of_source, *PrepareOptions.model_fields})
             raise ConfigError(f"{key}={value}: there is no option {key!r}.{known}")
         of_all = key == "domain_by" and is_general(value)
         (own if key in of_source and not of_all else general)[key] = value
@@ -104,7 +105,7 @@ def open_dataset(
     if name not in known:
         if path.is_dir():
             raise DataError(f"{path} is not a prepared dataset (no {MANIFEST}): write one with `ctrbench data prepare`")
-        what_next = _left_of(name) or registry.suggest(name, known)
+        what_next = _left_of(name) or suggest(name, known)
         raise DataError(f"{name!r} is neither a prepared dataset's folder nor a dataset.{what_next}")
     preparation, own = sort_options(options or {}, source_class(name).Options.model_fields)
     source = load_source(name, own)

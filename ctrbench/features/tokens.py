@@ -21,7 +21,7 @@ from ctrbench.features.encode import Encoded, Encoder
 from ctrbench.features.featurizer import FeatureInfo, Slices
 from ctrbench.features.prompt import has_history, with_indices
 from ctrbench.features.ragged import Ragged
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ctrbench.errors import ConfigError, OutputError
 from ctrbench.files import atomic, ensure_writable
-from ctrbench.registry import suggest
 from ctrbench.report.entries import write_parquet
 from ctrbench.report.grid import Table
 from ctrbench.report.render import render
+from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.spec import TableSpec

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ctrbench.errors import ConfigError
-from ctrbench.registry import suggest
+from ctrbench.spelling import suggest
 from ctrbench.training.config import TrainConfig
 from ctrbench.training.row_adam import RowAdam
 

@@ -19,7 +19,7 @@ class Model: pass
 
 @pytest.mark.parametrize(("options", "told"), [([], True), (["-q"], False)])
 def test_a_command_tells_users_of_plugins_that_ask_for_what_goes(monkeypatch, tmp_path, recwarn, options, told):
-    going = Deprecation("0.2.0", "0.3.0", "use `suggest`", "ctrbench.registry:suggest")
+    going = Deprecation("0.2.0", "0.3.0", "use `suggest`", "ctrbench.spelling:suggest")
     monkeypatch.setattr(deprecations, "DEPRECATIONS", {"propose": going})
     module = f"acme_asks_{told}".lower()
     (tmp_path / f"{module}.py").write_text(ASKS)

@@ -11,6 +11,7 @@ from ctrbench.bench.spec import AUC_KINDS, PROFILES, TableSpec
 from ctrbench.data.resolve import load_source, open_dataset, sort_options
 from ctrbench.data.store import PreparedDataset
 from ctrbench.errors import CtrbenchError
+from ctrbench.spelling import suggest
 from ctrbench.testing.promises import promise
 from ctrbench.testing.tables.subject import TableSubject, cache_of_its_own
 from ctrbench.testing.toy import toy_manifest
@@ -121,4 +122,4 @@ def _domains(spec: TableSpec, profile: str) -> tuple[str, ...] | None:
 
 
 def _unknown(kind: str, name: str, known: object) -> str:
-    return f"there is no {kind} {name!r}.{registry.suggest(name, known)}"  # type: ignore[arg-type]
+    return f"there is no {kind} {name!r}.{suggest(name, known)}"  # type: ignore[arg-type]
