@@ -19,10 +19,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f" Known: {', '.join(options)}."
 
 
-def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that an unknown one is likely to mean, nearest first."""
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> list[str]:
+    """The known words that an unknown one is likely to mean, nearest first; `likeness` of 1 is the same word."""
     by_folded = {_folded(option): option for option in known}
-    near = get_close_matches(_folded(word), by_folded, n=3, cutoff=0.6)
+    near = get_close_matches(_folded(word), by_folded, n=3, cutoff=likeness)
     return [by_folded[match] for match in near if _likeness(word, match) > _likeness(word, near[0]) - 0.1]
 
 
@@ -31,4 +31,4 @@ def _likeness(word: str, folded: str) -> float:
 
 
 def _folded(word: str) -> str:
-    return word.lower().replace("-", "_")
+    return word.lower().strip("-").replace("-", "_")

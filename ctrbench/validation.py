@@ -41,8 +41,13 @@ def in_brief(error: ValidationError) -> str:
     return _explained(error, None, error.title)
 
 
+def first_fault(error: ValidationError) -> ErrorDetails:
+    """The fault that is explained."""
+    return min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+
+
 def _explained(error: ValidationError, model: type[BaseModel] | None, where: str) -> str:
-    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    fault = first_fault(error)
     location = tuple(fault["loc"])
     key = ".".join(str(part) for part in _written(model, location) if part != "[key]")
     if fault["type"] == "extra_forbidden":

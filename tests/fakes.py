@@ -40,6 +40,9 @@ class FakeData:
     def count(self, split: str, domains: Any = None, limit: int | None = None) -> int:
         return (100 if limit is None else limit) * len(domains or self.domains)
 
+    def has_column(self, name: str) -> bool:
+        return name in ("title", "brand", "price")
+
     def rows(self, split: str, domains: Any = None, limit: int | None = None) -> Any:
         return SimpleNamespace(height=self.count(split, domains, limit))
 

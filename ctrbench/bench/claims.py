@@ -153,9 +153,16 @@ class Bound(_Claim):
             found = {row: numbers.at(row, domain, self.value) for row in self._rows(numbers, self.rows)}
             ends = dict.fromkeys((min(found, key=found.__getitem__), max(found, key=found.__getitem__)))
             holds &= all(self.least <= number <= self.most for number in found.values())
-            what = f"{self.value} of " if self.value and not numbers.printed else ""
-            told.append(f"{domain}: {what}{' to '.join(f'{numbers.title(row)} {found[row]:.4f}' for row in ends)}")
+            what = f"{self.value} " if self.value and not numbers.printed else ""
+            alike = len(found) > 1 and len(set(found.values())) == 1
+            named = [f"{_told(found[row])} ({'all' if alike else numbers.title(row)})" for row in ends]
+            told.append(f"{domain}: {what}{' to '.join(named)}")
         return holds, "; ".join(told)
+
+
+def _told(number: float) -> str:
+    """A number; that of an ability says whether it is there."""
+    return ("no", "yes")[number] if isinstance(number, bool) else f"{number:.4f}"
 
 
 class _Drops(_Claim):
@@ -213,13 +220,21 @@ class LargestDrop(_Drops):
 Claim = Annotated[Above | Rising | Bound | Drop | LargestDrop, Field(discriminator="kind")]
 
 
+class FaultyClaim(ValueError):
+    """What is wrong with the claim of this number, of which the first is 0."""
+
+    def __init__(self, number: int, fault: str) -> None:
+        super().__init__(f"claims.{number} {fault}")
+        self.number = number
+
+
 def check_names(claims: Iterable[Claim], rows: Collection[str], domains: Collection[str]) -> None:
-    """Raise `ValueError` for a claim about a row or a domain that there is not."""
+    """Raise `FaultyClaim` for a claim about a row or a domain that there is not."""
     every = {*rows, *CATEGORIES, OTHERS}
     for number, claim in enumerate(claims):
         for name in claim.named():
             if name not in every:
-                raise ValueError(f"claims.{number} names {name!r}, which is no row.{suggest(name, every)}")
+                raise FaultyClaim(number, f"names {name!r}, which is no row.{suggest(name, every)}")
         for name in claim.places():
             if name not in domains:
-                raise ValueError(f"claims.{number} names {name!r}, which is no domain.{suggest(name, domains)}")
+                raise FaultyClaim(number, f"names {name!r}, which is no domain.{suggest(name, domains)}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ctrbench import registry
 from ctrbench.bench.code import code_of
-from ctrbench.bench.settings import Differences, Layer, resolve
+from ctrbench.bench.settings import Differences, Layer, flat, resolve
 from ctrbench.bench.taken import check_model
 from ctrbench.errors import ConfigError
 from ctrbench.spelling import suggest
@@ -57,12 +57,12 @@ def facts_of(
     limit: int | None,
 ) -> ModelFacts:
     """A row's facts; one that is to be as large as another has the widths for it."""
-    facts, variant = _model_facts(table, name, profile, overrides), table.variants.get(name)
+    facts, variant = _model_facts(table, name, profile, overrides, data), table.variants.get(name)
     if variant is None or not variant.like:
         return facts
     from ctrbench.bench.widen import as_large
 
-    other = _model_facts(table, variant.like, profile, overrides)
+    other = _model_facts(table, variant.like, profile, overrides, data)
     where = f"{table.file.name}, [variants.{name}]"
     return as_large(facts, other, variant.widen, where, data=data, domains=domains, limit=limit)
 
@@ -88,15 +88,26 @@ def check_overrides(table: TableSpec, rows: Iterable[str], overrides: Mapping[st
             raise ConfigError(f"--set {name}: this table does not run the model {name!r}.{suggest(name, known)}")
 
 
-def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[str, Differences]) -> ModelFacts:
-    name = table.model_of(row)
+def _model_facts(
+    table: TableSpec,
+    row: str,
+    profile: str,
+    overrides: Mapping[str, Differences],
+    data: PreparedDataset | None = None,
+) -> ModelFacts:
+    """A row's facts, on data that has all columns where none is given."""
+    name, note = table.model_of(row), ""
     plugin = registry.find("models", name)
     model = plugin.load()
     check_model(plugin, model)
     layers = [(f"the class of model {name!r}", Differences(train=dict(model.train_defaults)))]
     layers += [*_layers(table, name, profile), *_asked(overrides, name)]
     if row in table.variants:
-        layers += [(f"{table.file.name}, [variants.{row}]", table.variants[row]), *_layers(table, row, profile)[1:]]
+        variant = table.variants[row]
+        if data is not None and (absent := [column for column in variant.columns if not data.has_column(column)]):
+            note = f"{variant.title or row}: the data have no {', '.join(absent)}; it has {_words(variant.elsewhere)}."
+            variant = variant.model_copy(update={"config": variant.elsewhere})
+        layers += [(f"{table.file.name}, [variants.{row}]", variant), *_layers(table, row, profile)[1:]]
         layers += _asked(overrides, row)
     return ModelFacts(
         name=row,
@@ -109,7 +120,12 @@ def _model_facts(table: TableSpec, row: str, profile: str, overrides: Mapping[st
         config=_resolved(model.Config, "config", layers),
         train=_resolved(TrainConfig, "train", layers),
         code=code_of(model),
+        note=note,
     )
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in flat(settings))
 
 
 def _asked(overrides: Mapping[str, Differences], name: str) -> list[tuple[str, Differences]]:

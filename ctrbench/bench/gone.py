@@ -1,4 +1,4 @@
-"""Models that no installed package brings any more, though runs of them are stored. Nothing here imports torch."""
+"""Models that no installed package brings, or brings no more, though runs are stored. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ctrbench.bench import records
 from ctrbench.bench.folders import slug
 from ctrbench.bench.records import Unusable
 from ctrbench.bench.spec import TableSpec
+from ctrbench.spelling import suggest
 
 
 def gone(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]:
@@ -19,6 +20,16 @@ def gone(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]
         row: f"the model {table.model_of(row)!r} is not installed, so its row is left out; its stored runs are of "
         f"{whose}: install that to see them"
         for row, whose in _lost(table, rows, results).items()
+    }
+
+
+def unknown(table: TableSpec, rows: Sequence[str]) -> dict[str, str]:
+    """Of these rows those whose model nobody brings, each with the sentence that says so and the nearest names."""
+    installed = set(registry.names("models"))
+    missing = {row: table.model_of(row) for row in rows if table.model_of(row) not in installed}
+    return {
+        row: f"row {row!r} of {table.file.name} is left out: unknown model {model!r}.{suggest(model, installed)}"
+        for row, model in missing.items()
     }
 
 

@@ -23,6 +23,8 @@ class GPU:
     single: float
     memory: int
     """Bytes."""
+    bf16: bool = True
+    """Whether `half` is that of BF16, too, which runs are in; else of FP16 alone."""
 
 
 GPUS = {
@@ -30,9 +32,9 @@ GPUS = {
     for gpu in (
         # NVIDIA's data sheets: "Tesla V100" (SXM2, 2020), "T4" (2019), "A100 80GB" (SXM, 2021), "L4" (2023),
         # "H100" (SXM, 2023), "H200" (SXM, 2024), and "Ada GPU Architecture", table 2 (GeForce RTX 4090, 2022). Where a
-        # sheet states rates with sparsity (H100, H200, L4), these are half of them. V100 and T4 have FP16 alone.
-        GPU("V100", 125e12, 15.7e12, 32 * 2**30),
-        GPU("T4", 65e12, 8.1e12, 16 * 2**30),
+        # sheet states rates with sparsity (H100, H200, L4), these are half of them.
+        GPU("V100", 125e12, 15.7e12, 32 * 2**30, bf16=False),
+        GPU("T4", 65e12, 8.1e12, 16 * 2**30, bf16=False),
         GPU("A100", 312e12, 19.5e12, 80 * 2**30),
         GPU("L4", 121e12, 30.3e12, 24 * 2**30),
         GPU("H100", 989e12, 67e12, 80 * 2**30),

@@ -59,7 +59,7 @@ class Plan:
     overrides: Mapping[str, Differences] = field(default_factory=dict)
     """Settings that neither the table nor its profile has, by model or row."""
     left_out: tuple[str, ...] = ()
-    """Rows that were asked for, and whose plugins are not usable."""
+    """Rows that were asked for, and whose models cannot be used."""
 
     @property
     def like_the_paper(self) -> bool:
@@ -93,7 +93,7 @@ def plan(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit is {limit}; it is a number of rows per domain and split, at least 1")
-    unseen = choose_targets(table, data, targets)
+    unseen = choose_targets(table, data, targets, domains)
     trained = choose_domains(table, data, domains, unseen)
     chosen = tuple(dict.fromkeys(models)) if models else table.profile(profile).models or table.models
     check_overrides(table, chosen, overrides or {})

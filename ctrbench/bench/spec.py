@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from ctrbench.bench import catalog
 from ctrbench.bench.claims import Claim, check_names
-from ctrbench.bench.settings import Differences, merge
+from ctrbench.bench.extending import extended
+from ctrbench.bench.leaving_out import without
+from ctrbench.bench.settings import Differences
 from ctrbench.errors import ConfigError
 from ctrbench.spelling import suggest
 from ctrbench.training.config import TrainConfig
@@ -81,11 +83,17 @@ class Variant(Differences):
     """A row whose number of parameters this one is to have; see `ctrbench.bench.widen`."""
     widen: tuple[str, ...] = ()
     """Which of the model's own settings, widths of layers, are multiplied for that."""
+    columns: tuple[str, ...] = ()
+    """Columns of rows or items that `config` speaks of."""
+    elsewhere: dict[str, Any] = Field(default_factory=dict)
+    """What stands in place of `config` where the data lack one of `columns`."""
 
     @model_validator(mode="after")
     def _both(self) -> Self:
         if bool(self.like) != bool(self.widen):
             raise ValueError("`like` says how many parameters, `widen` which widths make them: one needs the other")
+        if bool(self.columns) != bool(self.elsewhere):
+            raise ValueError("`elsewhere` holds where the data lack one of `columns`: one needs the other")
         return self
 
 
@@ -142,24 +150,34 @@ class TableSpec(BaseModel):
     _file: Path = PrivateAttr(default=Path("table.toml"))
 
     @classmethod
-    def read(cls, file: Path) -> Self:
-        """A spec from its file; `ConfigError` names the file and the faulty key."""
+    def read(cls, file: Path, faults: list[str] | None = None) -> Self:
+        """A spec from its file; `ConfigError` names the file and the faulty key.
+
+        With a list of `faults`, an unknown key and a faulty claim are left out, and it gets a sentence for each.
+        """
         raw = catalog.read_toml(file)
         with suppress(AttributeError, TypeError, KeyError):  # a part is no table, or no list: the validation says so
-            raw = _inherit(raw, file)
-        try:
-            spec = cls.model_validate(raw)
-        except ValidationError as error:
-            raise ConfigError(explain(error, cls, file.name)) from None
+            raw = extended(raw, file)
+        while True:
+            try:
+                spec = cls.model_validate(raw)
+                break
+            except ValidationError as error:
+                sentence = explain(error, cls, file.name)
+                left = None if faults is None else without(raw, error)
+                if faults is None or left is None:
+                    raise ConfigError(sentence) from None
+                raw = left[0]
+                faults.append(f"{left[1]} of {file.name} is left out: {sentence}")
         spec._file = file
         return spec
 
     @classmethod
-    def find(cls, name: str) -> Self:
-        """A registered table by name, or any by the path of its .toml file."""
+    def find(cls, name: str, faults: list[str] | None = None) -> Self:
+        """A registered table by name, or any by the path of its .toml file; `faults` as in `read`."""
         file = catalog.locate(name)
         try:
-            return cls.read(file)
+            return cls.read(file, faults)
         except ConfigError as fault:
             plugin = catalog.plugin_of(file)
             raise ConfigError(f"{plugin.origin}: {fault}" if plugin else str(fault)) from None
@@ -223,42 +241,3 @@ class TableSpec(BaseModel):
     def _all_settings(self) -> list[tuple[str, dict[str, Differences]]]:
         per_profile = [(f"profiles.{name}.settings", spec.settings) for name, spec in self.profiles.items()]
         return [("settings", self.settings), *per_profile]
-
-
-INHERITED = ("domains", "models", "variants", "reference", "seeds", "settings", "profiles")
-
-
-def _inherit(raw: dict[str, Any], file: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The keys that a spec takes over from the one it extends, under its own."""
-    base = raw.get("extends")
-    if not isinstance(base, str):
-        return raw
-    sibling = file.with_name(f"{base}.toml")
-    if not sibling.is_file():
-        raise ConfigError(f"{file.name} extends {base!r}, but there is no {sibling}")
-    if sibling in (file, *above):
-        raise ConfigError(f"{file.name} extends {base!r}, which is itself or extends it; let one stand alone")
-    below = _inherit(catalog.read_toml(sibling), sibling, (file, *above))
-    whole = merge({key: below[key] for key in INHERITED if key in below}, raw)
-    return _of_rows(whole, raw) if "models" in raw else whole
-
-
-def _of_rows(whole: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Without the inherited settings of models that a table with rows of its own leaves out."""
-    variants = whole.get("variants", {})
-    rows = {
-        *whole["models"],
-        *(row for profile in own.get("profiles", {}).values() for row in profile.get("models", ())),
-    }
-    used = rows | {variants[row].get("model") for row in rows if row in variants}
-
-    def kept(settings: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in settings.items() if name in used or name in stated}
-
-    whole["variants"] = kept(variants, own.get("variants", {}))
-    whole["settings"] = kept(whole.get("settings", {}), own.get("settings", {}))
-    for name, profile in whole.get("profiles", {}).items():
-        if "settings" in profile:
-            stated = own.get("profiles", {}).get(name, {}).get("settings", {})
-            profile["settings"] = kept(profile["settings"], stated)
-    return whole

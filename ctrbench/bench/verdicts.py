@@ -46,7 +46,8 @@ class Numbers:
         if number is None:
             if domain not in self.domains and not self.printed:
                 raise CannotTest(f"there is no {domain} here")
-            raise CannotTest(f"{self.there_is} no number of {self.title(row)} on {domain}")
+            what = key if key and not self.printed else "number"
+            raise CannotTest(f"{self.there_is} no {what} of {self.title(row)} on {domain}")
         self.seen.setdefault(row, {})[f"{domain} {key}" if key else domain] = number
         return number
 

@@ -7,43 +7,70 @@ from typing import TYPE_CHECKING
 
 from ctrbench.bench.spec import BEYOND
 from ctrbench.errors import ConfigError
-from ctrbench.spelling import suggest
+from ctrbench.spelling import nearest, suggest
 
 if TYPE_CHECKING:
     from ctrbench.bench.spec import TableSpec
     from ctrbench.data.store import PreparedDataset
 
+_MISSPELT = 0.8  # how like a domain of the data a table's is that is not there, to be taken for a mistake
 
-def choose_targets(table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The unseen domains, in the dataset's order."""
+
+def choose_targets(
+    table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None, trained: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The unseen domains, in the dataset's order: those asked for, else those of the table's that the data has.
+
+    Where it has none of them, its smallest domain that is not among `trained` (what is asked to be trained on).
+    """
     if table.kind not in BEYOND:
         if asked:
             raise ConfigError(
                 f"{table.name} trains on every domain it scores; --target is for zero-shot tables and new domains"
             )
         return ()
-    wanted = asked or table.targets
-    if not asked and not set(wanted) <= set(data.domains):
-        raise ConfigError(
-            f"this dataset has no domain {' and '.join(wanted)}; name the unseen or new domain with --target "
-            f"(it has {', '.join(data.domains)})"
-        )
-    return _ordered(wanted, data, "--target")
+    wanted = asked or _there(table, table.targets, data, "--target")
+    return _ordered(wanted or [_smallest(table, data, trained or ())], data, "--target")
+
+
+def _smallest(table: TableSpec, data: PreparedDataset, trained: Sequence[str]) -> str:
+    """The domain with the fewest training rows, as the paper's unseen and new ones are small."""
+    free = [domain for domain in data.domains if domain not in trained]
+    if len(data.domains) < 2 or not free:
+        whole = "--domains names all of this dataset's domains" if trained else "this dataset has one domain alone"
+        raise ConfigError(f"{whole}, and {table.name} needs another one, which is not trained on")
+    return min(free, key=lambda domain: data.count("train", (domain,)))
 
 
 def choose_domains(
     table: TableSpec, data: PreparedDataset, asked: Sequence[str] | None, unseen: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The training domains: those asked for, else the table's if the data has them, else all but targets."""
+    """The training domains: those asked for, else the table's that the data have, else all of the data's but targets.
+
+    One alone of several would make no multi-domain table, and counts as none.
+    """
     if asked:
         if both := set(asked) & set(unseen):
             raise ConfigError(f"{sorted(both)[0]!r} cannot be trained on and be the unseen target, too")
         return _ordered(asked, data, "--domains")
-    usual = table.domains if set(table.domains) <= set(data.domains) else data.domains
+    there = _there(table, table.domains, data, "--domains")
+    usual = there if len(there) >= min(2, len(table.domains)) else data.domains
     left = [domain for domain in usual if domain not in unseen]
     if not left:
         raise ConfigError("every domain is a target, so there is none to train on; name fewer with --target")
     return _ordered(left, data, "domains")
+
+
+def _there(table: TableSpec, named: Sequence[str], data: PreparedDataset, option: str) -> list[str]:
+    """Which of a table's domains the data have; `ConfigError` where one seems to be misspelt."""
+    others = [domain for domain in data.domains if domain not in (*table.domains, *table.targets)]
+    for name in named:
+        if name not in data.domains and (near := nearest(name, others, likeness=_MISSPELT)):
+            raise ConfigError(
+                f"{table.file.name}: this dataset has no domain {name!r}. Did you mean {near[0]!r}? "
+                f"If it is another one, say with {option} which to take"
+            )
+    return [name for name in named if name in data.domains]
 
 
 def _ordered(wanted: Iterable[str], data: PreparedDataset, option: str) -> tuple[str, ...]:

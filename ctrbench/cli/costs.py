@@ -34,8 +34,12 @@ class Costed:
         """On one GPU of that kind."""
         if self.guess.flops is None or self.guess.steps is None:
             return None
-        half = self.run.spec.train.get("precision") == "bf16"
-        return place.gpu_seconds(self.guess.flops, self.guess.steps, half=half)
+        return place.gpu_seconds(self.guess.flops, self.guess.steps, half=self.half)
+
+    @property
+    def half(self) -> bool:
+        """Whether its matrix products are in half precision."""
+        return bool(self.run.spec.train.get("precision") == "bf16")
 
 
 def heading(jobs: Sequence[Job], runs: int) -> str:
@@ -127,7 +131,8 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
         assert isinstance(data, StandInDataset)
         yield (
             f"{data.manifest.source} is not here (no --dataset): users, items and rows are those of "
-            f"{data.stand_in.origin}, split and with other fields in the proportions of {data.stand_in.dataset}."
+            f"{data.stand_in.origin}, split and with other fields in the proportions of {data.stand_in.dataset}. "
+            "Its files are not in `download`, which is of backbones."
         )
     if assumed := sorted({cost.guess.assumed for cost in costs if cost.guess.assumed}):
         yield (
@@ -143,6 +148,12 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
             f"{UTILISATION:.0%} are assumed to be reached, and {1000 * STEP_SECONDS:.0f} ms per step besides; "
             f"{size(gpu.memory)} of memory."
         )
+        if not gpu.bf16 and (half := [cost.run.spec.model for cost in costs if cost.half]):
+            yield (
+                f"{gpu.name}: its half precision is FP16, and the runs of {', '.join(dict.fromkeys(half))} are in "
+                "BF16, which it has no units for: these hours are the work's at the FP16 rate, and such a run takes "
+                "longer there."
+            )
 
 
 def _known(value: Any, show: Callable[[Any], object]) -> str:

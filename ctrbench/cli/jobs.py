@@ -13,7 +13,7 @@ from ctrbench.bench import catalog
 from ctrbench.bench.catalog import ALL
 from ctrbench.bench.checks import Check, Checks
 from ctrbench.bench.spec import BEYOND, TableSpec
-from ctrbench.cli.options import Job, Opened, check_results, check_table, job, plan_table
+from ctrbench.cli.options import Job, Opened, check_results, check_table, find_table, job, plan_table
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.report.export import Export, check_names, exports
 from ctrbench.report.measures import AUC, METRIC_KINDS
@@ -53,15 +53,15 @@ class Jobs:
         except CtrbenchError as error:
             if not self.several or isinstance(error, LostProcess):
                 raise
-            self._tell_of(table, str(error))
+            self.tell_of(table, str(error))
 
     def add(self, job: Job) -> None:
         """One more table; what its plan leaves out are faults."""
         self.jobs.append(job)
         for sentence in job.left_out:
-            self._tell_of(job.table.name, sentence)
+            self.tell_of(job.table.name, sentence)
 
-    def _tell_of(self, table: str, sentence: str) -> None:
+    def tell_of(self, table: str, sentence: str) -> None:
         """Each sentence has each table once, however often it is found out."""
         tables = self.faults.setdefault(sentence, [])
         if table not in tables:
@@ -100,7 +100,10 @@ def jobs(args: argparse.Namespace) -> Jobs:
     specs = []
     for name in names:
         with found.one(name):
-            specs.append(TableSpec.find(name))
+            spec, faults = find_table(args, name)
+            specs.append(spec)
+            for fault in faults:
+                found.tell_of(spec.name, fault)
     _check_options(args, specs)
     opened: Opened = {}
     for own, spec in _checked(args, specs, found):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctrbench.bench.gone import gone, stored_of
+from ctrbench.bench.gone import gone, stored_of, unknown
 from ctrbench.bench.rows import check_rows
 from ctrbench.bench.settings import Differences, parse_overrides
 from ctrbench.bench.spec import PROFILES, TableSpec
@@ -35,12 +35,7 @@ class Job:
     data: PreparedDataset
     plan: Plan
     left_out: tuple[str, ...] = ()
-    """A sentence for each row that is not in the plan."""
-
-
-def add_table(parser: argparse.ArgumentParser) -> None:
-    """The positional TABLE."""
-    parser.add_argument("table", metavar="TABLE", help="a table's name (see `ctrbench list tables`), or a .toml file")
+    """A sentence for each row that is not in the plan, and for what of the spec is faulty."""
 
 
 def add_tables(parser: argparse.ArgumentParser, nargs: str = "+") -> None:
@@ -146,9 +141,16 @@ def add_metric(parser: argparse.ArgumentParser) -> None:
 def job(args: argparse.Namespace, table: str) -> Job:
     """Table, data and plan; mistakes that need no data to be seen are found before it is touched."""
     check_results(args.results)
-    spec = TableSpec.find(table)
+    spec, faults = find_table(args, table)
     check_table(args, spec)
-    return plan_table(args, spec, {})
+    planned = plan_table(args, spec, {})
+    return replace(planned, left_out=(*faults, *planned.left_out))
+
+
+def find_table(args: argparse.Namespace, name: str) -> tuple[TableSpec, list[str]]:
+    """A table's spec; where nothing is trained, without its unknown keys and faulty claims, and what these are."""
+    faults: list[str] = []
+    return TableSpec.find(name, faults if getattr(args, "trains_nothing", False) else None), faults
 
 
 def check_results(results: Path) -> None:
@@ -205,12 +207,16 @@ def plan_table(args: argparse.Namespace, spec: TableSpec, opened: Opened) -> Job
 
 
 def _rows_here(args: argparse.Namespace, spec: TableSpec) -> tuple[Sequence[str] | None, dict[str, str]]:
-    """What to ask of a plan, and why other rows cannot be among it: their plugins are broken, or gone."""
+    """What to ask of a plan, and why other rows cannot be among it: their models are broken, gone, or misspelt.
+
+    A misspelt one ends a command that would train, and one that --models names ends any.
+    """
     from ctrbench.bench.broken import broken
 
     rows = args.models or spec.profile(args.profile).models or spec.models
-    absent = gone(spec, rows, args.results) if getattr(args, "trains_nothing", False) else {}
-    absent |= broken(spec, rows)
+    absent = broken(spec, rows)
+    if getattr(args, "trains_nothing", False):
+        absent |= ({} if args.models else unknown(spec, rows)) | gone(spec, rows, args.results)
     if not absent:
         return args.models, {}
     here = [row for row in rows if row not in absent]

@@ -117,6 +117,11 @@ class PreparedDataset:
         with self.reading():
             return self._scan("items").collect()
 
+    def has_column(self, name: str) -> bool:
+        """Whether rows or items have this column."""
+        with self.reading():
+            return any(name in self._scan(file).collect_schema() for file in ("items", "train"))
+
     def rows(self, split: Split, domains: Sequence[str] | None = None, limit: int | None = None) -> pl.DataFrame:
         """The rows of one split, in canonical order: by domain, then time, then row_id.
 

@@ -56,6 +56,11 @@ def parsed(template: str, where: str) -> list[tuple[str, str | None]]:
     return [(literal, name) for literal, name, _, _ in pieces]
 
 
+def placeholders(template: str) -> list[str]:
+    """What a template names, each once, in its order."""
+    return list(dict.fromkeys(name for _, name in parsed(template, "the prompt") if name is not None))
+
+
 def numbered(items: pl.DataFrame) -> list[str]:
     """Columns of text that have no number yet."""
     texts = [name for name, kind in items.schema.items() if kind == pl.String]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ctrbench.data.templates import DOMAIN, HISTORY, INDEX, TITLE, check_prompt, numbered, parsed
+from ctrbench.data.templates import DOMAIN, HISTORY, INDEX, TITLE, check_prompt, numbered, parsed, placeholders
 
 if TYPE_CHECKING:
     from ctrbench.data.source import Prompt
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def has_history(prompt: Prompt) -> bool:
     """Whether the template shows the history."""
-    return HISTORY in _placeholders(prompt.template)
+    return HISTORY in placeholders(prompt.template)
 
 
 def with_indices(items: pl.DataFrame, prompt: Prompt) -> pl.DataFrame:
     """`items` with the numbers (`INDEX`) that a prompt asks for, of all its text columns; null stays null."""
-    names = _placeholders(prompt.template) + _placeholders(prompt.history_item)
+    names = placeholders(prompt.template) + placeholders(prompt.history_item)
     wanted = [column for column in numbered(items) if f"{column}{INDEX}" in names]
     return items.with_columns((pl.col(name).rank("dense") - 1).alias(f"{name}{INDEX}") for name in wanted)
 
@@ -31,7 +31,7 @@ def render(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt, titles: Mapp
     `titles` maps a domain, in their order, to its name in prompts. Raises `ConfigError` where `check_prompt` does.
     """
     check_prompt(prompt, rows, items)
-    names = _placeholders(prompt.template)
+    names = placeholders(prompt.template)
     items = with_indices(items, prompt)
     places = {domain: str(place) for place, domain in enumerate(titles)}
     domain = pl.col("domain")
@@ -45,7 +45,7 @@ def render(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt, titles: Mapp
 
 def _history(rows: pl.DataFrame, items: pl.DataFrame, prompt: Prompt) -> pl.Series:
     """Each row's history as text, oldest item first."""
-    names = [name for name in _placeholders(prompt.history_item) if name != "item"]
+    names = [name for name in placeholders(prompt.history_item) if name != "item"]
     flat = (
         rows.select(pl.int_range(pl.len()).alias("_row"), pl.col(HISTORY).alias("item"))
         .explode("item")
@@ -70,7 +70,3 @@ def _fill(template: str, schema: pl.Schema, missing: str) -> pl.Expr:
                 text = pl.when(text.str.strip_chars() == "").then(None).otherwise(text).fill_null(missing)
             parts.append(text)
     return pl.concat_str(parts).alias("_text")
-
-
-def _placeholders(template: str) -> list[str]:
-    return list(dict.fromkeys(name for _, name in parsed(template, "the prompt") if name is not None))

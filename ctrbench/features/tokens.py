@@ -21,6 +21,7 @@ from ctrbench.features.encode import Encoded, Encoder
 from ctrbench.features.featurizer import FeatureInfo, Slices
 from ctrbench.features.prompt import has_history, with_indices
 from ctrbench.features.ragged import Ragged
+from ctrbench.features.stripped import STRIPPED, stripped
 from ctrbench.spelling import suggest
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class TextFeaturizer:
     any history, the tokenizer cuts it at its `truncation_side`; `load_tokenizer` has the beginning cut, so that the
     product, its end, stays.
 
-    `prompt` is a template, or the name of one of the dataset's. Tokens are cached under (dataset fingerprint, rows,
-    template, tokenizer), so that seeds, models and later runs share them; they are read from disk when they are used.
+    `prompt` is a template, or the name of one: of the dataset's, or of `STRIPPED`. Tokens are cached under (dataset
+    fingerprint, rows, template, tokenizer), so that seeds, models and later runs share them; they are read from disk
+    when they are used.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, prompt: Prompt | str = "default", max_length: int = 256):
@@ -51,6 +53,7 @@ class TextFeaturizer:
         self.max_length = max_length
         self.titles: dict[str, str] = {}
         self.dataset = ""
+        self.left_out: list[str] = []
         self.seen = self.shortened = self.cut = 0
 
     def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> TextFeaturizer:
@@ -61,13 +64,7 @@ class TextFeaturizer:
         """
         name = None
         if isinstance(self.prompt, str):
-            name = self.prompt
-            if name not in manifest.prompts:
-                raise ConfigError(
-                    f"no prompt '{name}' in this dataset.{suggest(name, manifest.prompts)}"
-                    ' A template of your own is a table: {template = "..."}'
-                )
-            self.prompt = manifest.prompts[name]
+            name, self.prompt = self.prompt, self._named(self.prompt, train, items, manifest.prompts)
         check_prompt(self.prompt, train, items, name)
         special = self.tokenizer.num_special_tokens_to_add()
         if self.max_length <= special:
@@ -75,6 +72,19 @@ class TextFeaturizer:
         self.titles = dict(manifest.domains)
         self.dataset = manifest.fingerprint
         return self
+
+    def _named(self, name: str, train: pl.LazyFrame, items: pl.DataFrame, prompts: Mapping[str, Prompt]) -> Prompt:
+        """The dataset's prompt of this name, or else what is left of its default one."""
+        if name in prompts:
+            return prompts[name]
+        if name in STRIPPED and "default" in prompts:
+            prompt, self.left_out = stripped(name, prompts["default"], train.collect_schema(), items)
+            return prompt
+        known = {*prompts, *(STRIPPED if "default" in prompts else ())}
+        raise ConfigError(
+            f"no prompt '{name}' in this dataset.{suggest(name, known)}"
+            ' A template of your own is a table: {template = "..."}'
+        )
 
     def __call__(self, rows: pl.DataFrame, items: pl.DataFrame) -> dict[str, Tensor | Ragged]:
         """Tokens of `rows`, from the cache where they are there."""
@@ -113,15 +123,16 @@ class TextFeaturizer:
         return FeatureInfo()
 
     def notes(self) -> tuple[str, ...]:
-        """How many of the prompts made so far were too long, and what they lost; nothing where none was."""
+        """What a stripped prompt leaves out; how many of the prompts made so far were too long, and what they lost."""
+        notes = [f"Its prompt leaves out {', '.join(self.left_out)}: text that has no number"] if self.left_out else []
         if not self.shortened + self.cut:
-            return ()
+            return tuple(notes)
         side = "beginning" if self.tokenizer.truncation_side == "left" else "end"
         rest = f"the history and the {side}" if has_history(self._prompt()) else f"the {side}"
         told = {"the oldest history items": self.shortened, rest: self.cut}
         lost = ", ".join(f"{count:,} lost {what}" for what, count in told.items() if count)
         long = f"{self.shortened + self.cut:,} exceeded {self.max_length} tokens"
-        return (f"Of {self.seen:,} training and validation prompts, {long}: {lost}",)
+        return (*notes, f"Of {self.seen:,} training and validation prompts, {long}: {lost}")
 
     def state(self) -> dict[str, Any]:
         """Template, domain titles and length limit as JSON values."""

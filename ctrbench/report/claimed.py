@@ -51,7 +51,7 @@ def _here(findings: Findings, table: Table) -> Numbers:
     def value(row: str, domain: str, key: str | None) -> float | None:
         cell = cells.get((row, domain))
         found = wholes.get(row, {}).get(key or domain) if cell is None else cell.get(key or main or "")
-        return None if found is None else float(found)
+        return found if found is None or isinstance(found, bool) else float(found)
 
     domains = tuple(dict.fromkeys(entry.domain for entry in table.entries))
     return Numbers(_categories(spec, rows), domains, value, {**_titles(spec), **titles})
@@ -70,7 +70,8 @@ def on_paper(spec: TableSpec, claim: Claim) -> Finding:
         return _unprinted(claim)
 
     def value(row: str, domain: str, key: str | None) -> float | None:
-        return spec.published[row].get(domain)
+        found = spec.published[row].get(domain)
+        return found if found is None or spec.kind != "abilities" else bool(found)
 
     printed = Numbers(_categories(spec, spec.published), domains, value, _titles(spec), printed=True)
     return claim.test(printed)

@@ -19,10 +19,19 @@ class Measure:
     """Whether records hold it, so that no predictions need be read."""
     part: bool = False
     """Whether it is over some of the test rows only."""
+    chance: float | None = None
+    """What guessing reaches; None where that follows from the rows."""
+
+    def praises(self, value: float | None) -> bool:
+        """Whether a value may be called the best: guessing may not, whatever the others are."""
+        return value is not None and (self.chance is None or value > self.chance)
 
 
-AUC = Measure("auc", "AUC", "", "No AUC: the test rows are all of one class.", recorded=True)
-_COLD = "Cold: not in any train row of the table's training domains, so that all models are compared on the same rows."
+AUC = Measure("auc", "AUC", "", "No AUC: the test rows are all of one class.", recorded=True, chance=0.5)
+_COLD = (
+    "Cold: not in any train row of the table's training domains (of which a new domain is none), so that all models are "
+    "compared on the same rows."
+)
 _FEW = "those test rows are none, or all of one class."
 MEASURES = {
     measure.name: measure
@@ -48,6 +57,7 @@ MEASURES = {
             "gAUC: AUC within each user, weighted by the user's test rows, over users with rows of both classes.",
             "No gAUC: no user has test rows of both classes.",
             part=True,
+            chance=0.5,
         ),
         Measure(
             "ece",
@@ -57,19 +67,20 @@ MEASURES = {
             "No ECE: there are no test rows.",
             lower_is_better=True,
         ),
-        Measure("auc_cold_users", "AUC on cold users", _COLD, f"No AUC on cold users: {_FEW}", part=True),
-        Measure("auc_cold_items", "AUC on cold items", _COLD, f"No AUC on cold items: {_FEW}", part=True),
+        Measure("auc_cold_users", "AUC on cold users", _COLD, f"No AUC on cold users: {_FEW}", part=True, chance=0.5),
+        Measure("auc_cold_items", "AUC on cold items", _COLD, f"No AUC on cold items: {_FEW}", part=True, chance=0.5),
         Measure(
             "auc_warm",
             "AUC on warm rows",
             f"Warm: neither user nor item is cold. {_COLD}",
             f"No AUC on warm rows: {_FEW}",
             part=True,
+            chance=0.5,
         ),
     )
 }
 ALL = "all"
 """Asks for the AUC as shown, and every metric in the exports."""
 METRICS = (*MEASURES, ALL)
-METRIC_KINDS = ("main", "zero_shot")
+METRIC_KINDS = ("main", "zero_shot", "new_domain")
 """The kinds of tables whose numbers are such metrics."""

@@ -16,7 +16,7 @@ from ctrbench.report.predictions import scored
 if TYPE_CHECKING:
     import polars as pl
 
-    from ctrbench.bench.plan import ModelFacts
+    from ctrbench.bench.plan import ModelFacts, Plan
     from ctrbench.report.findings import Findings
 
 ALPHA = 0.05
@@ -27,25 +27,40 @@ NO_VARIATION = "there are too few test rows of a class, or no variation in them,
 
 
 def comparisons(findings: Findings) -> pl.DataFrame:
-    """Each row and trained domain: AUC with its interval, and the reference's difference from it.
+    """Each row and domain of the table, be it trained or new: AUC with its interval, and the reference's lead over it.
 
     `row`, `domain`, `seeds`, `auc`, `auc_ci_low`, `auc_ci_high`, `difference` (reference minus row) with
-    `difference_ci_low` and `difference_ci_high`, `p` (two-sided), `p_holm` (adjusted for all comparisons in the frame),
+    `difference_ci_low` and `difference_ci_high`, `p` (two-sided), `p_holm` (adjusted for all comparisons of the table),
     `test` ("delong" with one seed, else "bootstrap"), and `fault`: one sentence where there are predictions missing.
     Intervals are at 95 % and not adjusted. What is not known is null; the reference has no difference.
     """
     return findings.once(_comparisons)
 
 
+def compared(plan: Plan) -> set[tuple[str, str]]:
+    """The rows and domains that a table compares with its reference, be there numbers of them or not."""
+    every = {(run.row, domain) for run in plan.runs for domain in run.spec.domains}
+    return {(row, domain) for row, domain in every if row != plan.table.reference and domain in judged(plan)}
+
+
+def judged(plan: Plan) -> tuple[str, ...]:
+    """The domains that rows are compared on."""
+    return plan.targets if plan.table.kind == "new_domain" else plan.domains
+
+
 def _comparisons(findings: Findings) -> pl.DataFrame:
     import polars as pl
 
-    lines = [line for domain in findings.plan.domains for line in _Domain(findings, domain).lines()]
+    plan = findings.plan
+    lines = [line for domain in judged(plan) for line in _Domain(findings, domain).lines()]
     text = dict.fromkeys(("row", "domain", "test", "fault"), pl.String)
     schema = {**text, "seeds": pl.Int64, "auc": pl.Float64, **dict.fromkeys(NUMBERS, pl.Float64)}
     frame = pl.DataFrame(lines, schema)
-    adjusted = holm(frame["p"].fill_null(np.nan).to_numpy())
-    frame = frame.with_columns(pl.Series("p_holm", adjusted).fill_nan(None))
+    # A comparison that is still to be made counts, too: what is significant without it is so with it.
+    wanted = compared(plan)
+    planned = [pair in wanted for pair in frame.select("row", "domain").rows()]
+    adjusted = holm(np.where(planned, frame["p"].fill_null(1.0).to_numpy(), np.nan))
+    frame = frame.with_columns(p_holm=pl.when(pl.col("p").is_not_null()).then(pl.Series(adjusted)))
     return frame.select("row", "domain", "seeds", "auc", *NUMBERS, "test", "fault")
 
 
@@ -77,9 +92,9 @@ class _Domain:
         return [self._line(model.name, test, *estimates.get(model.name, (None, None))) for model in plan.models]
 
     def _read(self, model: ModelFacts) -> list[Placements]:
-        found = []
-        for seed in self.findings.plan.seeds:
-            run = self.findings.scores.run(model, seed, self.domain)
+        found, plan = [], self.findings.plan
+        every = [run for seed in plan.seeds for run in plan.runs_of(model.name, seed)]
+        for run in (run for run in every if self.domain in run.spec.domains):
             rows = scored(self.findings, run, Target("test", self.domain, "own"))
             if rows is None:
                 continue
@@ -87,8 +102,8 @@ class _Domain:
                 self.rows = rows.select("row_id", "label")
             if not rows.select("row_id", "label").equals(self.rows):
                 raise DataError(
-                    f"the predictions of {model.name} on {self.domain}, seed {seed}, are of other test rows than "
-                    f"those of other rows of the table: `ctrbench results rm {run.spec.id}`, and run it again"
+                    f"the predictions of {model.name} on {self.domain}, seed {run.spec.seed}, are of other test rows "
+                    f"than those of other rows of the table: `ctrbench results rm {run.spec.id}`, and run it again"
                 )
             label, logit = rows["label"].to_numpy(), rows["logit"].to_numpy()
             if 0 < label.sum() < len(label):

@@ -1,5 +1,6 @@
 """Claims as predicates, on numbers that are made up."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_bound():
     assert outcome(kind="bound", rows=["single_domain"], least=0.61, domains=["a"]).verdict == "holds"
     assert (
         outcome(kind="bound", rows=["single_domain"], least=0.61).why
-        == "a: two 0.6500 to one 0.7000; b: one 0.6000 to two 0.6200"
+        == "a: 0.6500 (two) to 0.7000 (one); b: 0.6000 (one) to 0.6200 (two)"
     )
 
 
@@ -145,6 +146,13 @@ def test_without_a_number_a_claim_cannot_be_tested(claim):
     found = outcome(numbers(holes), **claim)
     assert found.verdict == "cannot be tested"
     assert found.why.startswith("there is no number of one")
+
+
+def test_the_number_that_is_missing_is_named_where_it_is_not_the_tables_main_one():
+    claim = {"kind": "above", "rows": ["text"], "than": ["one"], "value": "acu"}
+    some = Numbers({"one": "", "text": ""}, ("a",), lambda row, domain, key: 0.5 if key is None else None)
+    assert outcome(some, **claim).why == "there is no acu of text on a"
+    assert outcome(replace(some, printed=True), **claim).why == "the paper prints no number of text on a"
 
 
 def test_a_domain_that_the_data_has_not_cannot_be_tested():

@@ -137,9 +137,75 @@ def test_a_target_cannot_be_trained_on():
         make_plan("zero_shot", targets=["fashion"], domains=["fashion", "gift_cards"])
 
 
-def test_a_dataset_without_the_papers_target_needs_one_named():
-    with pytest.raises(ConfigError, match="no domain all_beauty; name the unseen or new domain with --target"):
-        make_plan("zero_shot", data=FakeData({"young": "Young", "old": "Old"}))
+class Uneven(FakeData):
+    """Domains of different sizes, none of them the paper's."""
+
+    def __init__(self, **sizes):
+        super().__init__({name: name.title() for name in sizes})
+        self.sizes = sizes
+
+    def count(self, split, domains=None, limit=None):
+        return sum(self.sizes[name] for name in domains or self.domains)
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained", "unseen"),
+    [
+        ({}, ("old", "older"), ("young",)),
+        ({"domains": ["young", "older"]}, ("young", "older"), ("old",)),
+        ({"targets": ["older"]}, ("young", "old"), ("older",)),
+    ],
+)
+def test_where_the_papers_target_is_not_the_smallest_domain_that_is_not_trained_on_is(asked, trained, unseen):
+    plan = make_plan("zero_shot", data=Uneven(young=5, old=9, older=7), **asked)
+    assert (plan.domains, plan.targets) == (trained, unseen)
+
+
+@pytest.mark.parametrize("option", ["domains", "targets"])
+def test_a_domain_that_a_table_misspells_is_an_error_and_not_taken_for_one_that_the_data_lack(option):
+    spec = table(
+        **{"kind": "zero_shot", "domains": ["fashion"], "targets": ["gift_cards"], option: ["musical_instrumens"]}
+    )
+    with pytest.raises(ConfigError, match=r"no domain 'musical_instrumens'. Did you mean 'musical_instruments'?"):
+        make_plan(spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("there", "trained"),
+    [
+        (["gift_cards", "fashion", "books"], ("gift_cards", "fashion")),
+        (["gift_cards", "books"], ("gift_cards", "books")),
+        (["books", "films"], ("books", "films")),
+    ],
+)
+def test_a_table_goes_without_domains_that_the_data_lack_and_has_others_where_none_or_one_is_left(there, trained):
+    assert make_plan(data=FakeData({name: name for name in there})).domains == trained
+
+
+def test_of_the_papers_targets_those_that_are_there_are_taken():
+    spec = table(kind="zero_shot", targets=["all_beauty", "missing"])
+    assert make_plan(spec=spec).targets == ("all_beauty",)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "asked", "message"),
+    [
+        ({"young": 5}, {}, "this dataset has one domain alone, and .* needs another one"),
+        ({"young": 5, "old": 9}, {"domains": ["young", "old"]}, "--domains names all .*, and .* needs another one"),
+    ],
+)
+def test_a_target_that_nothing_is_left_for_is_an_error(sizes, asked, message):
+    with pytest.raises(ConfigError, match=message):
+        make_plan("zero_shot", data=Uneven(**sizes), **asked)
+
+
+@pytest.mark.parametrize(("columns", "dim"), [(["title", "price"], 64), (["title", "colour"], 3)])
+def test_a_variant_has_other_settings_where_the_data_lack_what_its_own_speak_of(columns, dim):
+    variant = {"model": "multi", "config": {"dim": 64}, "columns": columns, "elsewhere": {"dim": 3}}
+    spec = table(models=["wide"], reference="", variants={"wide": variant})
+    (wide,) = make_plan(spec=spec).models
+    assert wide.config["dim"] == dim
+    assert wide.note == ("" if dim == 64 else "wide: the data have no colour; it has dim = 3.")
 
 
 def test_what_makes_a_variant_one_stays_whatever_is_asked_of_its_model():

@@ -1,4 +1,4 @@
-"""Models whose package was uninstalled, and of which runs are stored: one sentence, and the other rows are shown."""
+"""Models whose package was uninstalled, or that nobody ever brought: one sentence, and the other rows are shown."""
 
 from pathlib import Path
 
@@ -88,6 +88,27 @@ def test_run_asks_for_what_is_installed_before_it_trains(capsys):
     out, err = capsys.readouterr()
     assert not out
     assert "unknown model 'single'" in err
+
+
+MISSPELT = "row 'langauge' of main.toml is left out: unknown model 'langauge'. Did you mean 'language'?"
+
+
+def test_a_typo_in_the_table_itself_leaves_the_rows_that_are_there(capsys):
+    Path("main.toml").write_text(TABLE.replace('"language"', '"langauge"'))
+    assert main(["show", "main.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert err == f"ctrbench: main: {MISSPELT}\n"
+    assert "\nmulti " in out
+    assert "1 of the table's 2 rows; the models of others cannot be used (langauge)." in out
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_a_typo_is_found_before_anything_is_spent(verb, capsys):
+    Path("main.toml").write_text(TABLE.replace('"language"', '"langauge"'))
+    assert main([verb, "main.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "main.toml, row 'langauge': unknown model 'langauge'. Did you mean 'language'?" in err
 
 
 def test_report_writes_the_others(capsys):

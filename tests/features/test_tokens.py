@@ -126,6 +126,22 @@ def test_a_prompt_of_another_name_is_an_error():
         TextFeaturizer(load_tokenizer("tiny-bert"), "defualt").fit(toy_rows(5).lazy(), toy_items(), toy_manifest())
 
 
+def test_a_prompt_without_meaning_is_made_of_the_datasets_own_and_says_what_it_leaves_out():
+    rows = toy_rows(5).with_columns(gender=pl.lit("F"))
+    manifest = toy_manifest(prompts={"default": Prompt(template="{gender} reads {title}")})
+    made = TextFeaturizer(load_tokenizer("tiny-bert"), "ids_only").fit(rows.lazy(), toy_items(), manifest)
+    assert made.state()["prompt"]["template"] == "{title_index}. "
+    assert made.notes() == ("Its prompt leaves out gender: text that has no number",)
+    with pytest.raises(ConfigError, match=r"no prompt 'id_only' in this dataset. Did you mean 'ids_only'"):
+        TextFeaturizer(load_tokenizer("tiny-bert"), "id_only").fit(rows.lazy(), toy_items(), manifest)
+
+
+def test_a_dataset_that_calls_a_prompt_of_its_own_by_such_a_name_keeps_it():
+    manifest = toy_manifest(prompts={"ids_only": Prompt(template="{item_index}!")})
+    made = TextFeaturizer(load_tokenizer("tiny-bert"), "ids_only").fit(toy_rows(5).lazy(), toy_items(), manifest)
+    assert made.state()["prompt"]["template"] == "{item_index}!"
+
+
 def test_a_template_that_the_data_cannot_fill_is_an_error_at_fit():
     manifest = toy_manifest(prompts={"default": Prompt(template="{titel}")})
     with pytest.raises(ConfigError, match=r"prompt 'default' names \{titel\}.*title"):

@@ -18,7 +18,12 @@ def _models(monkeypatch):
 
 
 def told(folder, stored, **asked):
-    """What a table with nothing of its own says, where the runs of another plan are stored."""
+    """What a table with nothing of its own says of the runs of another plan, which are stored."""
+    return [line for line in every(folder, stored, **asked) if "not trained" not in line]
+
+
+def every(folder, stored, **asked):
+    """All that it says."""
     for run in stored.runs:
         records.save(folder, make_record(run, {}))
     plan = make_plan(**asked)
@@ -91,7 +96,8 @@ def test_failed_unreadable_and_missing_files_say_nothing(tmp_path):
     (tmp_path / "fake" / "multi" / "broken").mkdir()
     (tmp_path / "fake" / "multi" / "broken" / "record.json").write_text("broken")
     plan = make_plan()
-    assert elsewhere(Findings(plan, [None] * len(plan.runs), tmp_path, FakeData())) == []
+    (line,) = elsewhere(Findings(plan, [None] * len(plan.runs), tmp_path, FakeData()))
+    assert line.startswith("'-': all rows: not trained")
 
 
 def test_runs_of_another_table_that_were_not_scored_here_are_told():
@@ -101,3 +107,18 @@ def test_runs_of_another_table_that_were_not_scored_here_are_told():
     made[-1] = make_record(replace(plan.runs[-1], targets=(Target("test", "fashion", "own"),)), {})
     (line,) = elsewhere(findings(plan, made))
     assert line.startswith("'-': language: trained, and not yet scored for this table: `ctrbench run`")
+
+
+def test_rows_of_which_there_is_nothing_are_told_and_how_to_train_them(tmp_path):
+    (_, line) = every(tmp_path, make_plan(models=["multi"], limit=9))
+    assert line == "'-': single, language: not trained; the same command with `run` trains what is missing."
+    assert every(tmp_path / "none", make_plan(models=["multi"], limit=9), limit=9, models=["single", "language"]) == [
+        "'-': all rows: not trained; the same command with `run` trains what is missing."
+    ]
+
+
+def test_a_row_that_is_begun_is_not_told_to_be_missing():
+    plan = make_plan(models=["single", "multi"])
+    first, *others = plan.runs
+    found = findings(plan, [make_record(first, {}), *[None] * len(others)])
+    assert elsewhere(found) == ["'-': multi: not trained; the same command with `run` trains what is missing."]

@@ -199,7 +199,7 @@ def test_the_caption_says_what_the_numbers_are_worth():
         "Profile demo. Small sizes.",
         "seeds 0, 1 (mean ± standard deviation)",
         "(--limit 70)",
-        "test fashion 50 (25 positive), musical_instruments 50 (25 positive), gift_cards 50 (25 positive)",
+        "test fashion 50 (25 positive, guessing 0.5 ± 0.162), musical_instruments 50 (25 positive, ",
         "random backbone.",
         "A note.",
     ):

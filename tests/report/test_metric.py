@@ -155,6 +155,13 @@ def test_exports_hold_auc_and_logloss_always_and_all_metrics_when_asked(tmp_path
         assert values[name] == pytest.approx(value(metric_frame(found), "single", name)[0], nan_ok=True)
 
 
+def test_beside_a_metric_without_a_value_the_seeds_are_those_of_the_auc(tmp_path):
+    found = findings(tmp_path, LOGITS, metric="auc_cold_users", seeds=[0, 1])
+    values = build(found).entries[0].values
+    assert (values["auc_cold_users"], values["seeds"]) == (None, 2)
+    assert values["auc_std"] is not None
+
+
 def test_unreadable_predictions_fail_one_cell_of_a_metric_and_no_other(tmp_path):
     found = findings(tmp_path, LOGITS, metric="gauc")
     run = found.scores.run(found.plan.models[0], 0, FIRST)

@@ -2,9 +2,13 @@
 
 import pytest
 
-from ctrbench.bench.records import Cost, Growth
+from ctrbench.bench.records import Cost, Growth, Target
+from ctrbench.evaluation.significance import Placements, delong
+from ctrbench.report.predictions import scored
 from ctrbench.report.tables import build
+from tests import scored as on_disk
 from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
+from tests.toys import DOMAINS
 
 NEW = "all_beauty"
 AUC = {"single": 0.6, "multi": 0.7, "language": 0.8}
@@ -94,7 +98,7 @@ def test_published_numbers_stand_beside_ours_where_the_domains_are_the_papers(mo
     register_models(monkeypatch)
     published = spec(published={"language": {NEW: 0.614}})
     built = whole(make_plan(spec=published))
-    assert values(built, "language")["difference"] == pytest.approx(0.186)
+    assert values(built, "language")["published_difference"] == pytest.approx(0.186)
     assert [cells(built, model)["paper"].text for model in AUC] == ["-", "-", "0.6140"]
     assert "cannot be extended" in " ".join(built.caption)
     other = make_plan(spec=published, domains=["fashion"])
@@ -107,7 +111,7 @@ def test_rows_are_those_of_the_new_domain(plan):
         "Joint models trained on fashion, musical_instruments, gift_cards, then extended to all_beauty; seed 0."
         in caption
     )
-    assert "Rows: train 100; test all_beauty 50 (25 positive)." in caption
+    assert "Rows: train 100; test all_beauty 50 (25 positive, guessing 0.5 ± 0.162)." in caption
 
 
 def test_every_row_is_as_wide_as_the_table(plan):
@@ -115,3 +119,21 @@ def test_every_row_is_as_wide_as_the_table(plan):
     built = build(findings(plan, records))
     assert {len(row.cells) for row in built.rows} == {len(built.columns)}
     assert built.rows[-1].name == "oracle"
+
+
+def test_rows_are_tested_against_the_reference_on_the_new_domains_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.fakes.Multi.adds_domains", False, raising=False)
+    register_models(monkeypatch)
+    skills = on_disk.truth({"language": 3.0, "single": 0.0})
+    found = on_disk.findings(tmp_path, skills, kind="new_domain")
+    built = build(found)
+    runs = {run.row: run for run in found.plan.runs if run.spec.domains == DOMAINS[-1:]}
+    rows = [scored(found, runs[name], Target("test", DOMAINS[-1], "own")) for name in ("language", "single")]
+    wanted = delong(*(Placements.of(one["label"].to_numpy(), one["logit"].to_numpy()) for one in rows))
+    got = values(built, "single")
+    assert [got["difference"], got["p"], got["p_holm"]] == pytest.approx([wanted.value, wanted.p, wanted.p])
+    assert (got["difference_ci_low"], got["difference_ci_high"]) == pytest.approx(wanted.interval)
+    assert values(built, "language")["auc_ci_low"] is not None
+    assert (values(built, "multi")["p"], values(built, "multi")["untested"]) == (None, None)
+    assert [cells(built, name)["AUC"].text[-1] for name in ("single", "language")] == [f"{got['auc']:.4f}"[-1], "*"]
+    assert any("Holm-adjusted for the table's 1 comparison with language" in line for line in built.caption)

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from ctrbench.bench.records import Target
 from ctrbench.errors import DataError
 from ctrbench.evaluation.significance import Placements, delong, holm
+from ctrbench.report.claimed import claimed
 from ctrbench.report.findings import Findings
 from ctrbench.report.predictions import scored
 from ctrbench.report.significance import comparisons
@@ -71,6 +72,43 @@ def test_p_values_are_adjusted_for_all_comparisons_of_the_table(tmp_path):
     frame = comparisons(findings(tmp_path, GOOD_BAD)).drop_nulls("p")
     assert frame.height == 2 * len(DOMAINS)
     assert frame["p_holm"].to_list() == pytest.approx(holm(frame["p"].to_list()))
+
+
+def without_runs(found, row):
+    """The same table before a row is run."""
+    runs = zip(found.plan.runs, found.records, strict=True)
+    return Findings(found.plan, [None if run.row == row else record for run, record in runs], found.results, found.data)
+
+
+def test_comparisons_that_are_still_to_be_made_count_so_that_none_loses_its_star_when_they_are(tmp_path):
+    whole = findings(tmp_path, GOOD_BAD)
+    frame = comparisons(without_runs(whole, "multi"))
+    early = frame.filter(pl.col("row") == "single")
+    assert early["p_holm"].to_list() == pytest.approx(
+        holm([*early["p"].to_list(), *[1.0] * len(DOMAINS)])[: len(DOMAINS)]
+    )
+    assert frame.filter(pl.col("row") == "multi")["p_holm"].to_list() == [None] * len(DOMAINS)
+    late = comparisons(whole).filter(pl.col("row") == "single")
+    assert all(late["p_holm"] <= early["p_holm"])
+
+
+def test_a_star_of_a_table_that_lacks_rows_says_so(tmp_path):
+    whole = findings(tmp_path, GOOD_BAD)
+    caption = " ".join(build(without_runs(whole, "multi")).caption)
+    assert "language is significantly above the best other row of those that are there." in caption
+    assert f"the table's {2 * len(DOMAINS)} comparisons" in caption
+    assert "of those that are there" not in " ".join(build(whole).caption)
+
+
+def test_claims_about_significance_are_the_same_whatever_metric_is_shown(tmp_path):
+    claim = {"text": "It is.", "kind": "bound", "rows": ["single"], "value": "p_holm", "most": 0.05}
+
+    def why(metric):
+        found = findings(tmp_path / metric, GOOD_BAD, metric=metric, spec={"claims": [claim]})
+        return [one.here.why for one in claimed(found, build(found))]
+
+    assert why("auc") == why("gauc")
+    assert "p_holm" in why("logloss")[0]
 
 
 def test_several_seeds_are_tested_by_a_bootstrap_of_their_mean(tmp_path):

@@ -1,4 +1,4 @@
-"""What there is of runs where a table shows '-': stored with other settings, or not scored. Nothing imports torch."""
+"""Why a table shows '-': runs are stored with other settings, not scored, or not made. Nothing imports torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ctrbench.bench.plan import PlannedRun
+from ctrbench.bench.plan import Plan, PlannedRun
 from ctrbench.bench.spec import RunSpec, TableSpec
 from ctrbench.report.findings import Findings
 
@@ -39,7 +39,24 @@ def elsewhere(findings: Findings) -> list[str]:
         alike = [options_to(run, spec) for spec in stored[folder] if comparable(run.spec, spec, kept)]
         if alike:
             found[run.row] = min(alike, key=len)
-    return [*_unscored(findings), *([_sentence(findings, found)] if found else [])]
+    told = [_sentence(findings, found)] if found else []
+    return [*_unscored(findings), *told, *_untrained(findings, found)]
+
+
+def _untrained(findings: Findings, but: Collection[str]) -> list[str]:
+    """A line where rows have not been run at all, with whatever settings."""
+    plan, scores = findings.plan, findings.scores
+    begun = {run.row for run in plan.runs if scores.record(run) is not None} | {*but}
+    planned = {run.row for run in plan.runs}
+    titles = _titles(plan, planned - begun)
+    return [f"'-': {titles}: not trained; the same command with `run` trains what is missing."] if titles else []
+
+
+def _titles(plan: Plan, rows: Collection[str]) -> str:
+    """Rows as people read them."""
+    if len(rows) == len(plan.models) > 1:
+        return "all rows"
+    return ", ".join(model.title for model in plan.models if model.name in rows)
 
 
 def _unscored(findings: Findings) -> list[str]:
@@ -49,10 +66,9 @@ def _unscored(findings: Findings) -> list[str]:
         runs = [run for seed in findings.plan.seeds for run in findings.plan.runs_of(model.name, seed)]
         done = [(run, record) for run in runs if (record := scores.record(run)) is not None and record.status == "done"]
         if any(record.metric(target) is None for run, record in done for target in run.targets):
-            rows.append(model.title)
-    titles = "all rows" if len(rows) == len(findings.plan.models) else ", ".join(rows)
+            rows.append(model.name)
     what = "trained, and not yet scored for this table: `ctrbench run` does that, and trains nothing"
-    return [f"'-': {titles}: {what}."] if rows else []
+    return [f"'-': {_titles(findings.plan, rows)}: {what}."] if rows else []
 
 
 def _sentence(findings: Findings, found: Mapping[str, list[str]]) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from ctrbench.bench.plan import ModelFacts
-from ctrbench.report.details import reader, rows_of
+from ctrbench.report.details import reader
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table
 from ctrbench.report.layouts.assemble import assembled
@@ -22,7 +22,8 @@ from ctrbench.report.layouts.cells import (
     relaimpr_cell,
     relaimpr_legend,
 )
-from ctrbench.report.layouts.marks import Marks
+from ctrbench.report.layouts.marks import Marks, best_of
+from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend
 from ctrbench.report.measures import AUC, MEASURES
 from ctrbench.report.scores import RowCost, Score, row_cost
 
@@ -88,7 +89,7 @@ class _Layout:
         return columns + cost_columns()
 
     def _cells(self, model: ModelFacts, domain: str, score: Score) -> list[Cell]:
-        cells = [auc_cell(score, self.notes, measure=self.measure)]
+        cells = [auc_cell(score, self.notes, few_rows(self.findings, self.measure, domain), self.measure)]
         if self.compares:
             self.marks.mark(cells[0], model.name, domain, self._best_other(domain), self.notes)
             is_reference = model.name == self.table.reference
@@ -102,9 +103,8 @@ class _Layout:
 
     def _best_other(self, domain: str) -> str | None:
         """The row with the highest AUC beside the reference."""
-        others = {m.name: self.aucs[m.name, domain].mean for m in self.plan.models if m.name != self.table.reference}
-        known = {name: auc for name, auc in others.items() if auc is not None}
-        return max(known, key=lambda name: known[name]) if known else None
+        others = (model.name for model in self.plan.models if model.name != self.table.reference)
+        return best_of({name: self.aucs[name, domain].mean for name in others})
 
     def _entry(self, model: ModelFacts, domain: str, score: Score, cost: RowCost) -> Entry:
         auc = self.aucs[model.name, domain]
@@ -114,38 +114,22 @@ class _Layout:
             "status": score.status,
             "auc": auc.mean,
             "auc_std": auc.std,
-            "seeds": len(score.values),
+            "seeds": len(auc.values),
             "relaimpr": relaimpr(self._reference(domain), auc.mean) if compared else None,
-            **(self.marks.values(model.name, domain) if self.measure is AUC else {}),
+            **self.marks.values(model.name, domain),
             "published_auc": published,
             "published_difference": None if published is None or auc.mean is None else auc.mean - published,
             "oracle_auc": self.scores.oracle(domain),
             "test_rows": self.scores.test_rows(domain),
-            **self._metrics(model, domain),
+            **beside_the_auc(self.findings, domain, lambda read: self.scores.own(model, domain, read)),
             "error": "; ".join(score.faults) or None,
         }
         return Entry(model.title, domain, values, {"category": model.category, **cost_values(cost)})
 
-    def _metrics(self, model: ModelFacts, domain: str) -> dict[str, Any]:
-        """The metrics beside the AUC: those in the records, and all where predictions were asked for."""
-        found: dict[str, Any] = {}
-        for name, measure in MEASURES.items():
-            if measure is AUC or not (measure.recorded or self.findings.metric != AUC.name):
-                continue
-            score = self.scores.own(model, domain, reader(self.findings, name))
-            found |= {name: score.mean, f"{name}_std": score.std}
-            if measure.part:
-                found[f"{name}_rows"] = rows_of(self.findings, name).get(domain)
-        return found
-
     def _legend(self) -> list[str]:
-        lines = [self.measure.legend] if self.measure.legend else []
-        if self.measure.part:
-            counts = rows_of(self.findings, self.measure.name)
-            of = ", ".join(f"{name} {rows:,} of {self.scores.test_rows(name):,}" for name, rows in counts.items())
-            lines.append(f"{self.measure.title}: over test rows of {of}.")
+        lines = legend(self.findings, self.measure, self.plan.domains)
         if self.reference_title and self.measure is not AUC:
-            lines.append("Significance tests and their marks are of the AUC: --metric auc shows them.")
+            lines.append(OF_THE_AUC)
         if self.compares:
             lines += self.marks.legend()
             rows = [auc.mean for (name, _), auc in self.aucs.items() if name != self.table.reference]

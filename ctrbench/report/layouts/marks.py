@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ctrbench.evaluation.significance import DRAWS
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Footnotes
-from ctrbench.report.significance import ALPHA, BOOTSTRAP, NO_VARIATION, NUMBERS, comparisons
+from ctrbench.report.significance import ALPHA, BOOTSTRAP, NO_VARIATION, NUMBERS, compared, comparisons
 
 STAR, LEVEL_WITH = "*", "≈"
 
@@ -20,6 +21,8 @@ class Marks:
         self.reference, self.title = findings.table.reference, title
         self.found = {(line["row"], line["domain"]): line for line in comparisons(findings).rows(named=True)}
         self.tested = [line for line in self.found.values() if line["p"] is not None]
+        self.wanted = len(compared(findings.plan))
+        """How many comparisons the table has, be there numbers for all of them or not."""
         self.faults = list(dict.fromkeys(line["fault"] for line in self.found.values() if line["fault"]))
         self.shown: set[str] = set()
         """The marks that some cell has."""
@@ -52,14 +55,18 @@ class Marks:
         if not self.tested:
             return [self._why(self.faults[0])] if self.faults else []
         said = {
-            STAR: f"{STAR}: {self.title} is significantly above the best other row.",
+            STAR: f"{STAR}: {self.title} is significantly above the best other row{self._yet()}.",
             LEVEL_WITH: f"{LEVEL_WITH}: cannot be told from {self.title} with these test rows, which is not to say "
             "equal: few rows tell little apart.",
         }
         return [*(said[mark] for mark in said if mark in self.shown), self._test()]
 
+    def _yet(self) -> str:
+        return " of those that are there" if len(self.tested) < self.wanted else ""
+
     def _test(self) -> str:
-        many = f"p < {ALPHA}, two-sided, Holm-adjusted for the table's {len(self.tested)} comparisons with {self.title}"
+        against = f"{self.wanted} comparison{'s' * (self.wanted != 1)} with {self.title}"
+        many = f"p < {ALPHA}, two-sided, Holm-adjusted for the table's {against}"
         if self.tested[0]["test"] == BOOTSTRAP:
             return (
                 f"Test ({many}): paired bootstrap of AUCs averaged over seeds, {DRAWS:,} draws of test rows; "
@@ -87,6 +94,12 @@ class Marks:
         missing = [fault for fault in self.faults if fault != NO_VARIATION]
         more = f" There are {len(missing) - 1} more like this: see `untested` in --format json." if missing[1:] else ""
         return f"Not tested for significance: {missing[0]}.{more}"
+
+
+def best_of(aucs: Mapping[str, float | None]) -> str | None:
+    """The row with the highest AUC."""
+    known = {name: auc for name, auc in aucs.items() if auc is not None}
+    return max(known, key=lambda name: known[name]) if known else None
 
 
 def _significant(line: dict[str, Any]) -> bool:

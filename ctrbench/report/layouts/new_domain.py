@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ctrbench.bench.plan import ModelFacts, PlannedRun
@@ -22,6 +23,7 @@ from ctrbench.report.layouts.cells import (
     relaimpr_cell,
     relaimpr_legend,
 )
+from ctrbench.report.layouts.marks import Marks, best_of
 from ctrbench.report.scores import RowCost, Score, Scores, cost_of
 
 LEGEND = (
@@ -68,6 +70,11 @@ class _Layout:
         self.reference = next((m for m in self.plan.models if m.name == self.table.reference), None)
         self.publishes = self.plan.like_the_paper and any(name in self.table.published for name in self.found)
 
+    @cached_property
+    def marks(self) -> Marks:
+        """The comparisons with the reference; predictions are read for them."""
+        return Marks(self.findings, self.reference.title if self.reference else "")
+
     def build(self) -> Table:
         """Rows, numbers, and what stands below them."""
         costs = {model.name: self._cost(model) for model in self.plan.models}
@@ -106,7 +113,8 @@ class _Layout:
             cells = [Cell("-", style="muted", footnotes=[self.notes.number(why)])]
         if self.reference:
             same = model is self.reference
-            cells.append(blank() if same else relaimpr_cell(self._best(domain), found.score.mean))
+            self.marks.mark(cells[0], model.name, domain, self._best_other(domain), self.notes)
+            cells.append(blank() if same else relaimpr_cell(self._reference_auc(domain), found.score.mean))
         if self.publishes:
             cells.append(published_cell(self._published(model, domain), found.score.mean))
         return cells
@@ -120,9 +128,10 @@ class _Layout:
             "auc": mean,
             "auc_std": found.score.std,
             "seeds": len(found.score.values),
-            "relaimpr": relaimpr(self._best(domain), mean) if compared else None,
+            "relaimpr": relaimpr(self._reference_auc(domain), mean) if compared else None,
+            **self.marks.values(model.name, domain),
             "published_auc": published,
-            "difference": None if published is None or mean is None else mean - published,
+            "published_difference": None if published is None or mean is None else mean - published,
             "oracle_auc": self.scores.oracle(domain),
             "test_rows": self.scores.test_rows(domain),
             "added_to_a_trained_model": not model.per_domain,
@@ -131,8 +140,13 @@ class _Layout:
         }
         return Entry(model.title, domain, values, {"category": model.category, **cost_values(cost)})
 
-    def _best(self, domain: str) -> float | None:
+    def _reference_auc(self, domain: str) -> float | None:
         return self.found[self.reference.name][domain].score.mean if self.reference else None
+
+    def _best_other(self, domain: str) -> str | None:
+        """The row with the highest AUC beside the reference."""
+        others = (model.name for model in self.plan.models if model is not self.reference)
+        return best_of({name: self.found[name][domain].score.mean for name in others})
 
     def _published(self, model: ModelFacts, domain: str) -> float | None:
         return self.table.published.get(model.name, {}).get(domain)
@@ -146,8 +160,8 @@ class _Layout:
         lines = list(LEGEND)
         if self.reference:
             others = [self.found[m.name][d].score.mean for m in self.plan.models for d in self.plan.targets]
-            best = [self._best(domain) for domain in self.plan.targets]
-            lines += relaimpr_legend(self.reference.title, best, others)
+            best = [self._reference_auc(domain) for domain in self.plan.targets]
+            lines += [*self.marks.legend(), *relaimpr_legend(self.reference.title, best, others)]
         return lines
 
 

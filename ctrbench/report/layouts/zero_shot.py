@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from ctrbench.bench.plan import ModelFacts
@@ -11,6 +10,7 @@ from ctrbench.report.details import reader
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table
 from ctrbench.report.layouts.assemble import assembled
+from ctrbench.report.layouts import metrics
 from ctrbench.report.layouts.cells import auc_cell, blank, cost_cells, cost_columns, cost_values
 from ctrbench.report.measures import ALL, AUC, MEASURES, Measure
 from ctrbench.report.outcomes import AND, PICKS, Outcome, outcome
@@ -21,6 +21,10 @@ LEGEND = (
     "network alone; the paper reports the best, which selects on test. chosen: the one whose AUC is best on the "
     "target's labelled validation rows: honest about test rows, yet not strictly zero-shot. averaged: the mean of all "
     "heads' probabilities."
+)
+UNMARKED = (
+    "Best and second are marked above {chance:g} alone, for at or below it a head is no better than guessing; and not "
+    "among the worst heads."
 )
 
 
@@ -36,38 +40,50 @@ def build(findings: Findings) -> Table:
         cells: list[Cell] = []
         for target in plan.targets:
             found = {m.name: outcome(scores, model, target, m, reader(findings, m.name)) for m in wanted}
-            cells += _cells(model, found[shown.name], notes, shown)
+            cells += _cells(model, found[shown.name], notes, shown, metrics.few_rows(findings, shown, target))
             entries.append(_entry(scores, model, target, found, cost))
         rows.append(Row(model.title, cells + cost_cells(cost), of=model.name))
-    return assembled(
+    table = assembled(
         findings,
         _columns(scores, shown),
         rows,
         entries,
         notes=notes,
-        legend=[LEGEND, *([shown.legend] if shown.legend else [])],
+        legend=[LEGEND, *_marked(shown), *metrics.legend(findings, shown, plan.targets)],
         oracle=[scores.oracle(target) for target in plan.targets] if shown is AUC else [],
         each=len(PICKS),
         measure=shown,
     )
+    for cell in (cell for row in table.rows for cell in row.cells if cell.style in ("best", "second")):
+        cell.style = cell.style if shown.praises(cell.value) else ""
+    return table
+
+
+def _marked(shown: Measure) -> list[str]:
+    """Which values are not called the best."""
+    return [] if shown.chance is None else [UNMARKED.format(chance=shown.chance)]
 
 
 def _columns(scores: Scores, shown: Measure) -> list[Column]:
     what = "" if shown is AUC else f": {shown.title}"
     groups = [scores.plan.titles.get(target, target) + what for target in scores.plan.targets]
-    picks = [Column(p, group, True, lower_is_better=shown.lower_is_better) for group in groups for p in PICKS]
+    lower = shown.lower_is_better
+    picks = [Column(p, group, ranked=p != "worst", lower_is_better=lower) for group in groups for p in PICKS]
     return picks + cost_columns()
 
 
-def _cells(model: ModelFacts, found: Outcome, notes: Footnotes, shown: Measure) -> list[Cell]:
-    """A model with a general head has one candidate, so there is nothing to average or to pick."""
-    one = model.has_general_head
-    cell = partial(auc_cell, notes=notes, measure=shown)
-    spread = [blank() if one else cell(score) for score in (found.mean, found.worst)]
+def _cells(model: ModelFacts, found: Outcome, notes: Footnotes, shown: Measure, few: str) -> list[Cell]:
+    """A model with a general head has one candidate, so there is nothing to average or to pick. `few`: below each."""
+
+    def cell(score: Score, heads: str = "") -> Cell:
+        below = [part for part in (few, heads.replace(AND, "\n")) if part]
+        return auc_cell(score, notes, "\n".join(below), shown)
+
+    spread = [blank() if model.has_general_head else cell(score) for score in (found.mean, found.worst)]
     return [
-        cell(found.best, remark=found.best_heads.replace(AND, "\n")),
+        cell(found.best, found.best_heads),
         *spread,
-        cell(found.chosen, remark=found.chosen_heads.replace(AND, "\n")),
+        cell(found.chosen, found.chosen_heads),
         cell(found.averaged) if found.averaged.values else blank(),
     ]
 

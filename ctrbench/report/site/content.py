@@ -18,6 +18,7 @@ from ctrbench.report import grid, tables
 from ctrbench.report.claimed import claimed
 from ctrbench.report.findings import Findings
 from ctrbench.report.site.asked import Asked
+from ctrbench.report.site.order import place
 
 Status = Literal["done", "failed", "missing"]
 STATUSES: tuple[Status, ...] = ("done", "failed", "missing")
@@ -104,8 +105,8 @@ class Trained:
 
     @property
     def tables(self) -> list[Shown]:
-        """The tables that use it, each once: rows may share a run."""
-        return list(dict.fromkeys(use.shown for use in self.uses))
+        """The tables that use it, each once, as they are listed: rows may share a run."""
+        return sorted(dict.fromkeys(use.shown for use in self.uses), key=lambda shown: place(shown.name))
 
     def titles(self, shown: Shown | None = None) -> list[str]:
         """Of the rows that use it in one table; else of the row where it is used first."""
@@ -159,6 +160,7 @@ class Site:
     """All that there is to show."""
 
     tables: Sequence[Shown]
+    """The first that has a run names it."""
     left_out: Sequence[tuple[str, str]] = ()
     """Tables that are not shown, and why."""
     asked: Asked = field(default_factory=Asked)
@@ -170,6 +172,11 @@ class Site:
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"two of the tables are named {name!r}; put each on a site of its own")
+
+    @cached_property
+    def listed(self) -> list[Shown]:
+        """The tables, in the order that people look for them."""
+        return sorted(self.tables, key=lambda shown: place(shown.name))
 
     @cached_property
     def runs(self) -> list[Trained]:

@@ -47,7 +47,9 @@ class Config(LadderConfig):
     """The backbone beside it, and what of it is trained."""
 
     backbone: str = Field("sheared-llama-1.3b", description="a name, a folder, a .gguf file or a hub id")
-    prompt: str | Prompt = Field("default", description="the dataset's template of this name, or a template")
+    prompt: str | Prompt = Field(
+        "default", description="a template, or the name of the dataset's, or names_and_ids, ids_only"
+    )
     max_length: Size = Field(256, description="tokens; ours")
     tuning: Literal["lora", "full", "frozen"] = Field("lora", description="what of the backbone is trained")
     lora_rank: Size = 8
