@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan
 from typing import TYPE_CHECKING
 
 from ctrbench.bench.records import Target
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.001
 """An AUC difference that the paper calls significant: smaller losses are none."""
+UNCLEAR = "≈"
+"""Stands where balance cannot be told from noise."""
 ERRORS = 2
 """Standard errors that a loss is more than, to be one."""
 
 
 def rule(seeds: int) -> str:
     """When a domain loses, of that many seeds."""
-    how = "its deviation over seeds / the root of their number" if seeds > 1 else "DeLong's, on the same test rows"
-    blind = "what other test rows could show" if seeds > 1 else "the noise of training"
+    how = "by DeLong, which knows nothing of the noise of training"
+    if seeds > 1:
+        how = "by a paired bootstrap of test rows, with the noise of training between seeds added"
     return (
         "gain: AUC of joint training minus that of the same architecture trained on the domain alone, per seed. A "
         f"domain loses where its mean gain is below the limit: minus {TOLERANCE:g}, or one pair of test rows (1 / "
-        f"(positive * negative rows)), or {ERRORS} standard errors of the gain ({how}), whichever is most; of {blind} "
-        "it knows nothing. Balance holds where no domain loses."
+        f"(positive * negative rows)), or {ERRORS} standard errors of the gain ({how}), whichever is most. Balance "
+        f"holds where none loses, and cannot be told ({UNCLEAR}) where one falls short by what noise could make."
     )
 
 
@@ -46,17 +49,27 @@ class Gain:
     error: float | None = None
     """The standard error of the mean gain; None where that is unknown."""
     fault: str = ""
-    """Why the error of one seed is unknown, where its gain is known."""
+    """Why the error is unknown, where the gain is known."""
+
+    @property
+    def least(self) -> float:
+        """The gain below which something seems to be lost."""
+        return -max(TOLERANCE, self.pair)
 
     @property
     def limit(self) -> float:
         """The gain below which a domain loses."""
-        return -max(TOLERANCE, self.pair, ERRORS * (self.error or 0.0))
+        return min(self.least, -ERRORS * (self.error or 0.0))
 
     @property
     def loses(self) -> bool | None:
         """Whether joint training costs the domain more than `rule` tolerates; None where that is unknown."""
         return None if self.gain.mean is None else self.gain.mean < self.limit
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it seems to cost something, which may be noise."""
+        return self.gain.mean is not None and self.limit <= self.gain.mean < self.least
 
 
 def gains(findings: Findings, model: ModelFacts) -> dict[str, Gain]:
@@ -65,11 +78,17 @@ def gains(findings: Findings, model: ModelFacts) -> dict[str, Gain]:
 
 
 def balanced(found: Mapping[str, Gain]) -> bool | None:
-    """Whether no domain loses; None where that is unknown."""
+    """Whether no domain loses; None where that is unknown, or cannot be told from noise."""
     losses = [gain.loses for gain in found.values()]
     if any(losses):
         return False
-    return None if None in losses or not losses else True
+    return None if None in losses or not losses or unclear(found) else True
+
+
+def unclear(found: Mapping[str, Gain]) -> bool:
+    """Whether balance is unknown because of noise alone."""
+    losses = [gain.loses for gain in found.values()]
+    return True not in losses and None not in losses and any(gain.unclear for gain in found.values())
 
 
 def _gain(findings: Findings, model: ModelFacts, domain: str) -> Gain:
@@ -91,10 +110,9 @@ def _gain(findings: Findings, model: ModelFacts, domain: str) -> Gain:
     gain, counts = Score(differences, wanted, faults), scores.test_counts(domain)
     of_pair = 0.0 if counts is None else counts.positives * (counts.rows - counts.positives)
     error, fault = None, ""
-    if gain.std is not None:
-        error = gain.std / sqrt(len(differences))
-    elif differences:
-        error, fault = _of_rows(findings, next(p for p, a in zip(pairs, aucs, strict=True) if None not in a), target)
+    if differences:
+        known = [pair for pair, found in zip(pairs, aucs, strict=True) if None not in found]
+        error, fault = _error(findings, known, target)
     return Gain(joint, alone, gain, 1 / of_pair if of_pair else 0.0, error, fault)
 
 
@@ -103,20 +121,25 @@ def _run(scores: Scores, model: ModelFacts, seed: int, trained: tuple[str, ...])
     return next((run for run in scores.plan.runs_of(model.name, seed) if run.spec.domains == trained), None)
 
 
-def _of_rows(
-    findings: Findings, pair: tuple[PlannedRun | None, PlannedRun | None], target: Target
+def _error(
+    findings: Findings, pairs: Sequence[tuple[PlannedRun | None, PlannedRun | None]], target: Target
 ) -> tuple[float | None, str]:
-    """DeLong's standard error of a difference between two runs; or why it is unknown."""
-    from ctrbench.evaluation.significance import Placements, delong
+    """The standard error of the mean difference within pairs of runs, one for each seed; or why it is unknown."""
+    from ctrbench.evaluation.significance import Placements, delong, resampled
 
-    placements = []
+    placements: list[list[Placements]] = []
     try:
-        for run in pair:
-            rows = None if run is None else scored(findings, run, target)
-            if rows is None:
+        for pair in pairs:
+            found = [None if run is None else scored(findings, run, target) for run in pair]
+            known = [rows for rows in found if rows is not None]
+            if len(known) < len(found):
                 return None, "a run has not been scored"
-            placements.append(Placements.of(rows["label"].to_numpy(), rows["logit"].to_numpy()))
+            placements.append([Placements.of(rows["label"].to_numpy(), rows["logit"].to_numpy()) for rows in known])
     except DataError as fault:
         return None, str(fault)
-    found = delong(*placements).std
-    return (None, "there are too few test rows of a class") if isnan(found) else (found, "")
+    if len(pairs) == 1:
+        error = delong(*placements[0]).std
+    else:
+        joint, alone = resampled(list(zip(*placements, strict=True))).T
+        error = float((joint - alone).std(ddof=1))
+    return (None, "there are too few test rows of a class") if isnan(error) else (error, "")

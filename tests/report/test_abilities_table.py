@@ -6,12 +6,14 @@ import pytest
 from ctrbench.bench.abilities import Abilities
 from ctrbench.bench.records import Target
 from ctrbench.evaluation.significance import Placements, delong
+from ctrbench.report import seesaw
 from ctrbench.report.layouts import abilities as module
 from ctrbench.report.predictions import scored as predictions
 from ctrbench.report.seesaw import balanced, gains
 from ctrbench.report.tables import build
 from tests import scored
 from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models, table
+from tests.toys import DOMAINS
 
 CAN = {
     "multi": Abilities(generalization=False, semantics=False, scalability=True, added=1500),
@@ -108,18 +110,38 @@ def test_with_one_seed_a_loss_within_delongs_error_is_none(tmp_path, plan, monke
         assert gain.limit == pytest.approx(-2 * expected.std)
         assert gain.loses is (expected.value < -2 * expected.std)
     assert table.footnotes == []
-    assert any("DeLong's, on the same test rows" in line for line in table.caption)
+    assert any("by DeLong, which knows nothing of the noise of training" in line for line in table.caption)
 
 
-@pytest.mark.parametrize(("third", "balance"), [(0.03, True), (-0.02, False)])
-def test_with_several_seeds_their_standard_error_decides(plan, spec, third, balance):
-    """-0.02, -0.03 and 0.03: mean -0.007, error 0.019; with -0.02 instead: mean -0.023, error 0.003."""
-    plan = make_plan(spec=spec, seeds=[0, 1, 2])
-    lost = {("gift_cards", 0): -0.02, ("gift_cards", 1): -0.03, ("gift_cards", 2): third}
-    table = built(plan, records_of(plan, lost))
-    assert table.entries[0].model["balance"] is balance
-    assert table.entries[2].values["standard_error"] == pytest.approx(0.0186 if balance else 0.0033, abs=1e-4)
-    assert any("its deviation over seeds" in line for line in table.caption)
+def test_with_several_seeds_the_error_is_that_of_rows_and_of_training(tmp_path, plan):
+    """Seeds that agree leave the error of the rows, which is DeLong's; seeds that differ add to it."""
+
+    def gain_of(spread):
+        def logits(run, head, rows):
+            known, joint = rows["true_probability"].to_numpy(), len(run.spec.domains)
+            skill = 1 + spread * np.random.default_rng([run.spec.seed, joint]).normal()
+            return skill * np.log(known / (1 - known)) + np.random.default_rng(joint).normal(size=len(known))
+
+        found = scored.findings(tmp_path / str(spread), logits, kind="abilities", models=["multi"], seeds=[0, 1, 2])
+        assert any("a paired bootstrap of test rows" in line for line in build(found).caption)
+        runs = [run for run in found.plan.runs if run.spec.seed == 0 and DOMAINS[0] in run.spec.domains]
+        both = [predictions(found, run, Target("test", DOMAINS[0], "own")) for run in runs]
+        placed = [Placements.of(one["label"].to_numpy(), one["logit"].to_numpy()) for one in both]
+        return gains(found, found.plan.models[0])[DOMAINS[0]], delong(*placed)
+
+    steady, of_rows = gain_of(0.0)
+    assert steady.error == pytest.approx(of_rows.std, rel=0.1)
+    assert steady.limit == pytest.approx(-2 * steady.error)
+    assert gain_of(3.0)[0].error > 1.5 * steady.error
+
+
+@pytest.mark.parametrize(("mean", "tick"), [(0.01, "✓"), (-0.0005, "✓"), (-0.005, "≈"), (-0.019, "≈"), (-0.021, "✗")])
+def test_a_loss_that_noise_could_make_is_neither_balance_nor_none(plan, monkeypatch, mean, tick):
+    monkeypatch.setattr(seesaw, "_error", lambda findings, pairs, target: (0.01, ""))
+    table = built(plan, records_of(plan, {("gift_cards", 0): mean}))
+    assert cells(table, "multi")["Balance", "ours"].text == tick
+    assert table.entries[0].model["balance"] is {"✓": True, "≈": None, "✗": False}[tick]
+    assert table.entries[2].values["loses"] is (tick == "✗")
 
 
 def test_balance_is_unknown_until_every_domain_is_known_or_one_loses(plan):

@@ -11,7 +11,7 @@ from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, cou
 from ctrbench.report.layouts.assemble import assembled
 from ctrbench.report.layouts.cells import auc_cell, cost_values
 from ctrbench.report.scores import cost_of
-from ctrbench.report.seesaw import Gain, balanced, gains, rule
+from ctrbench.report.seesaw import UNCLEAR, Gain, balanced, gains, rule, unclear
 
 NAMES = ("semantics", "balance", "generalization", "scalability")
 TICKS = {True: "✓", False: "✗", None: "-"}
@@ -38,7 +38,9 @@ def build(findings: Findings) -> Table:
         found = gains(findings, model)
         ours = {**{name: getattr(can, name) for name in NAMES if name != "balance"}, "balance": balanced(found)}
         paper = {name: _tick(table.published.get(model.name, {}).get(name)) for name in NAMES}
-        cells = _ticks(model, can, ours, paper if publishes else None, notes)
+        cells = _ticks(
+            model, can, ours, paper if publishes else None, notes, UNCLEAR if unclear(found) else TICKS[None]
+        )
         cells += [_gain_cell(gain, notes) for gain in found.values()]
         rows.append(Row(model.title, cells, of=model.name))
         joint = [[run for run in plan.runs_of(model.name, s) if run.spec.domains == plan.domains] for s in plan.seeds]
@@ -68,11 +70,14 @@ def _ticks(
     ours: dict[str, bool | None],
     paper: dict[str, bool | None] | None,
     notes: Footnotes,
+    unbalanced: str,
 ) -> list[Cell]:
+    """`unbalanced`: what stands where balance is unknown."""
     cells = []
     for name in NAMES:
         own = ours[name]
-        cell = Cell(TICKS[own], None if own is None else float(own), style="muted" if own is None else "")
+        text = unbalanced if own is None and name == "balance" else TICKS[own]
+        cell = Cell(text, None if own is None else float(own), style="muted" if own is None else "")
         if name == "scalability" and can.added:
             cell.detail = f"+{count(can.added)}"
         if own is None and name != "balance":
