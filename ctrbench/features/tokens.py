@@ -53,7 +53,7 @@ class TextFeaturizer:
         self.max_length = max_length
         self.titles: dict[str, str] = {}
         self.dataset = ""
-        self.left_out: list[str] = []
+        self._left_out: list[str] = []
         self.seen = self.shortened = self.cut = 0
 
     def fit(self, train: pl.LazyFrame, items: pl.DataFrame, manifest: Manifest) -> TextFeaturizer:
@@ -78,7 +78,7 @@ class TextFeaturizer:
         if name in prompts:
             return prompts[name]
         if name in STRIPPED and "default" in prompts:
-            prompt, self.left_out = stripped(name, prompts["default"], train.collect_schema(), items)
+            prompt, self._left_out = stripped(name, prompts["default"], train.collect_schema(), items)
             return prompt
         known = {*prompts, *(STRIPPED if "default" in prompts else ())}
         raise ConfigError(
@@ -124,7 +124,7 @@ class TextFeaturizer:
 
     def notes(self) -> tuple[str, ...]:
         """What a stripped prompt leaves out; how many of the prompts made so far were too long, and what they lost."""
-        notes = [f"Its prompt leaves out {', '.join(self.left_out)}: text that has no number"] if self.left_out else []
+        notes = [f"Its prompt leaves out {', '.join(self._left_out)}: text that has no number"] if self._left_out else []
         if not self.shortened + self.cut:
             return tuple(notes)
         side = "beginning" if self.tokenizer.truncation_side == "left" else "end"
