@@ -127,12 +127,13 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
     from ctrbench.data.stand_in import StandInDataset
 
     for job in {job.data.manifest.source: job for job in jobs if isinstance(job.data, StandInDataset)}.values():
-        data = job.data
+        data, name = job.data, job.data.manifest.source
         assert isinstance(data, StandInDataset)
         yield (
-            f"{data.manifest.source} is not here (no --dataset): users, items and rows are those of "
+            f"{name} is not here (no --dataset): users, items and rows are those of "
             f"{data.stand_in.origin}, split and with other fields in the proportions of {data.stand_in.dataset}. "
-            "Its files are not in `download`, which is of backbones."
+            f"Its files are not in `download`, which is of backbones: `ctrbench data download {name}` says how large they "
+            "are before it starts."
         )
     if assumed := sorted({cost.guess.assumed for cost in costs if cost.guess.assumed}):
         yield (

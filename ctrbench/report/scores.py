@@ -137,7 +137,7 @@ def _of_same_rows(record: Record, usual: Mapping[str, str]) -> Record:
     if not odd:
         return record
     error = (
-        f"its test rows of {' and '.join(odd)} are not those of the other runs, so it cannot be compared; "
+        f"its test rows of {', '.join(odd)} are not those of the other runs, so it cannot be compared; "
         f"`ctrbench results rm {record.id}`, and run it again"
     )
     return record.model_copy(update={"status": "failed", "error": error, "metrics": {}})

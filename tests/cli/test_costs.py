@@ -14,7 +14,7 @@ def test_of_data_that_are_not_here_it_is_said_whose_numbers_these_are_and_that_t
     job = SimpleNamespace(data=open_or_stand_in("amazon2018"))
     (told,) = footnotes([job, job], [], None)
     assert told.startswith("amazon2018 is not here (no --dataset): users, items and rows are those of Table II")
-    assert told.endswith("Its files are not in `download`, which is of backbones.")
+    assert "Its files are not in `download`, which is of backbones: `ctrbench data download amazon2018` says" in told
 
 
 @pytest.mark.parametrize(
