@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ctrbench.bench.estimate import Estimate
     from ctrbench.bench.plan import PlannedRun
     from ctrbench.cli.costs import Costed
+    from ctrbench.cli.job import Job
     from ctrbench.cli.jobs import Jobs
-    from ctrbench.cli.options import Job
     from ctrbench.data.store import PreparedDataset
 
 HELP = "Validate every setting, and print the runs of tables and what they would cost. Trains and fetches nothing."

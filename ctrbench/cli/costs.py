@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ctrbench.bench.estimate import Estimate
     from ctrbench.bench.plan import PlannedRun
-    from ctrbench.cli.options import Job
+    from ctrbench.cli.job import Job
 
 NUMBERS = ("rows", "epochs", "steps", "params", "trained", "FLOPs", "weights")
 
@@ -132,8 +132,8 @@ def footnotes(jobs: Sequence[Job], costs: Sequence[Costed], place: Place | None)
         yield (
             f"{name} is not here (no --dataset): users, items and rows are those of "
             f"{data.stand_in.origin}, split and with other fields in the proportions of {data.stand_in.dataset}. "
-            f"Its files are not in `download`, which is of backbones: `ctrbench data download {name}` says how large they "
-            "are before it starts."
+            f"Its files are not in `download`, which is of backbones: `ctrbench data download {name}` says how large "
+            "they are before it starts."
         )
     if assumed := sorted({cost.guess.assumed for cost in costs if cost.guess.assumed}):
         yield (

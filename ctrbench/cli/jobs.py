@@ -13,7 +13,7 @@ from ctrbench.bench import catalog
 from ctrbench.bench.catalog import ALL
 from ctrbench.bench.checks import Check, Checks
 from ctrbench.bench.spec import BEYOND, TableSpec
-from ctrbench.cli.options import Job, Opened, check_results, check_table, find_table, job, plan_table
+from ctrbench.cli.job import Job, Opened, check_results, check_table, find_table, job, plan_table
 from ctrbench.errors import ConfigError, CtrbenchError, LostProcess
 from ctrbench.report.export import Export, check_names, exports
 from ctrbench.report.measures import AUC, METRIC_KINDS

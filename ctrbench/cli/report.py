@@ -15,8 +15,8 @@ from ctrbench.cli import options
 from ctrbench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ctrbench.cli.job import Job
     from ctrbench.cli.jobs import Jobs
-    from ctrbench.cli.options import Job
     from ctrbench.report.site.asked import Asked
     from ctrbench.report.site.content import Shown, Site
 

@@ -16,8 +16,8 @@ from ctrbench.training import launched
 if TYPE_CHECKING:
     from ctrbench.bench.records import Record
     from ctrbench.bench.run import Outlook
+    from ctrbench.cli.job import Job
     from ctrbench.cli.jobs import Jobs
-    from ctrbench.cli.options import Job
 
 _log = logging.getLogger(__name__)
 HELP = "Train what tables still lack, then print them. Exit code 1 when a run failed, 2 when a table does not fit."

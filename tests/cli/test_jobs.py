@@ -202,7 +202,7 @@ def test_a_backbone_that_is_not_there_ends_the_tables_that_need_it(tables, execu
     out, err = capsys.readouterr()
     assert "ctrbench: other: no backbone" in err
     assert "Unseen" in out
-    assert len(executed) == 3
+    assert len(executed) == 4
 
 
 def test_show_prints_what_there_is_of_all(tables, executed, capsys):

@@ -82,7 +82,7 @@ def test_ls_shows_a_spoilt_record_among_the_others(plan, capsys, tmp_path):
         (["ls", "--older-than", "nan"], "'nan' is no number of days"),
         (["ls", "--results", "nowhere"], "there is no folder nowhere"),
         (["rm"], "say which runs"),
-        (["rm", "0123"], "there is no run '0123'"),
+        (["rm", "nosuch"], "there is no run 'nosuch'. Stored: 3; `ctrbench results ls` lists them."),
         (["rm", "--failed"], "add --yes"),
         (["verify", "--results", "nowhere"], "there is no folder nowhere"),
         (["list"], "list"),
@@ -94,6 +94,15 @@ def test_a_mistake_is_one_sentence(plan, capsys, tmp_path, words, said):
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+    assert len(left(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("length", [8, 16])
+def test_rm_knows_an_id_that_is_mistyped(plan, capsys, tmp_path, length):
+    meant = plan.runs[0].spec.id
+    mistyped = f"{meant[:3]}{'0' if meant[3] != '0' else '1'}{meant[4:length]}"
+    assert main(["results", "rm", mistyped, "--yes"]) == 2
+    assert capsys.readouterr().err.endswith(f"there is no run {mistyped!r}. Did you mean {meant!r}?\n")
     assert len(left(tmp_path)) == 3
 
 

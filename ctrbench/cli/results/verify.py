@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line per finding, and how many runs there are."""
+    """One line per finding, those that many runs share once, and how many runs there are."""
     from ctrbench.bench.results import stored_runs
     from ctrbench.bench.verify import Verifier
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     runs = stored_runs(args.results)
     for one in runs:
         found += _told(list(verifier.run(one)), args)
-    found += _told(list(verifier.removals(args.results)), args)
+    found += _told([*verifier.removals(args.results), *verifier.not_compared(args.results)], args)
     faults = sum(finding.level == "fault" for finding in found)
     if args.json:
         listed = [{"path": str(f.path), "level": f.level, "text": f.text, "remedy": f.remedy} for f in found]
