@@ -21,13 +21,14 @@ from ctrbench.bench import records, turns
 from ctrbench.bench.folders import RunFolder, slug
 from ctrbench.bench.records import Record, Unusable
 from ctrbench.errors import ConfigError, OutputError
-from ctrbench.spelling import suggest
+from ctrbench.spelling import nearest, suggest
 
 Status = Literal["done", "failed", "unreadable", "unfinished", "running"]
 STATUSES: tuple[Status, ...] = ("done", "failed", "unreadable", "unfinished", "running")
 REMOVED = ".removed"
 """How the name of a folder ends while it is being removed; what a killed removal leaves."""
 _ID = re.compile("[0-9a-f]{16}")
+_MISTYPED = 0.8  # how like an id an unknown one is, to be taken for it: any two ids are a little alike
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,18 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def _of_id(runs: Sequence[StoredRun], name: str) -> list[StoredRun]:
     found = [run for run in runs if run.id == name] or [run for run in runs if run.id.startswith(name)]
     if not found:
-        raise ConfigError(f"there is no run {name!r}.{suggest(name, [run.id for run in runs])}")
+        raise ConfigError(f"there is no run {name!r}.{_near(name, [run.id for run in runs])}")
     if len({run.id for run in found}) > 1:
         raise ConfigError(f"{name!r} begins the ids of {len(found)} runs; write more of it")
     return found
+
+
+def _near(name: str, ids: Sequence[str]) -> str:
+    """The ids that begin much like a name; else how many there are, which would fill the screen."""
+    starts = {one[: len(name)]: one for one in ids}
+    if near := nearest(name, starts, likeness=_MISTYPED):
+        return f" Did you mean {' or '.join(repr(starts[start]) for start in near)}?"
+    return f" Stored: {len(ids):,}; `ctrbench results ls` lists them."
 
 
 def _is_of(run: StoredRun, dataset: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,9 +46,11 @@ class Verifier:
     _hashes: dict[tuple[str, str, int | None], str] = field(default_factory=dict, init=False)
     _ids: dict[tuple[str, str, str, int | None], str] = field(default_factory=dict, init=False)
     _models: dict[Path, str] = field(default_factory=dict, init=False)
+    _gone: Counter[tuple[str, str, str]] = field(default_factory=Counter, init=False)
+    """Runs whose dataset is not where it was, by that place, the dataset's name and its fingerprint."""
 
     def run(self, run: StoredRun) -> Iterator[Finding]:
-        """All that is to be said of one run; nothing where it is whole."""
+        """All that is to be said of one run; nothing where it is whole. See `not_compared`, too."""
         folder, busy = run.folder, turns.held(run.folder)
         if busy:
             yield Finding(folder.path, "note", "a process is at it")
@@ -69,6 +72,17 @@ class Verifier:
                 spoilt = list(predictions(folder, record))
                 yield from spoilt
                 yield from self._rows(folder, record, scored=not spoilt)
+
+    def not_compared(self, results: Path) -> Iterator[Finding]:
+        """The datasets that are not there any more, of the runs that were looked at: each is told once."""
+        for (where, name, fingerprint), count in sorted(self._gone.items()):
+            dataset = f"{name} ({fingerprint[:12]})"
+            rows = f"test rows of {count:,} run{'s' * (count != 1)} were not compared"
+            if where:
+                remedy = "prepare it there again to have them compared"
+                yield Finding(Path(where), "note", f"does not hold {dataset} any more: {rows}", remedy)
+            else:
+                yield Finding(results, "note", f"does not tell where {dataset} is: {rows}")
 
     def removals(self, results: Path) -> Iterator[Finding]:
         """Folders that were being removed when something killed that."""
@@ -109,9 +123,8 @@ class Verifier:
         """Whether rows are those of the prepared dataset, if that is still where it was; `scored`: also predictions."""
         data = self._dataset(record)
         if data is None:
-            where = record.dataset.path or "a place that the record does not name"
-            text = f"its dataset is not at {where} any more; test rows were not compared"
-            yield Finding(folder.record, "note", text, "prepare it there again to have them compared")
+            dataset = record.dataset
+            self._gone[dataset.path or "", dataset.name, dataset.fingerprint] += 1
             return
         if scored and folder.predictions.exists():
             yield from self._scored(folder, record, data)

@@ -29,8 +29,8 @@ class Measure:
 
 AUC = Measure("auc", "AUC", "", "No AUC: the test rows are all of one class.", recorded=True, chance=0.5)
 _COLD = (
-    "Cold: not in any train row of the table's training domains (of which a new domain is none), so that all models are "
-    "compared on the same rows."
+    "Cold: not in any train row of the table's training domains (a new domain is none of these), so that all models "
+    "are compared on the same rows."
 )
 _FEW = "those test rows are none, or all of one class."
 MEASURES = {

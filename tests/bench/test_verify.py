@@ -38,7 +38,8 @@ def folder(whole, tmp_path):
 def found(results, clean=False):
     verifier = Verifier(clean)
     every = [finding for run in stored_runs(results) for finding in verifier.run(run)]
-    return [(f.level, f.path.name, f.text) for f in [*every, *verifier.removals(results)]]
+    every += [*verifier.removals(results), *verifier.not_compared(results)]
+    return [(f.level, f.path.name, f.text) for f in every]
 
 
 def change_record(folder, change):
@@ -166,6 +167,21 @@ def test_a_dataset_that_is_gone_or_another_is_only_noted(folder, tmp_path, toy, 
     other = PreparedDataset(toy.path, toy.manifest.model_copy(update={"fingerprint": "0" * 64}))
     monkeypatch.setattr(PreparedDataset, "open", lambda path: other)
     assert [level for level, *_ in found(tmp_path)] == ["note"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [("gone", "gone", "does not hold toy ({}) any more"), (None, "", "does not tell where toy ({}) is")],
+)
+def test_a_dataset_that_is_gone_is_told_once_for_all_of_its_runs(whole, toy, tmp_path, path, name, said):
+    """As for 95 runs, of which each line would be the same."""
+    results = tmp_path / "results"
+    shutil.copytree(whole, results)
+    execute(planned(toy, "mmoe", train={"epochs": 1, "lr": 0.002}), toy, results)
+    for run in stored_runs(results):
+        change_record(run.folder, lambda raw: raw["dataset"].update(path=path and str(tmp_path / path)))
+    text = f"{said.format(toy.fingerprint[:12])}: test rows of 2 runs were not compared"
+    assert found(results) == [("note", name or "results", text)]
 
 
 def test_a_fault_is_told_with_what_to_type(folder, tmp_path):

@@ -100,6 +100,7 @@ def test_a_model_that_reads_no_prompts_has_nothing_to_say_of_their_length(findin
 
 def test_auc_lost_is_what_half_precision_takes(findings):
     write(findings, "multi", auc=0.75, half=0.74)
+    assert any("the AUC in fp32 minus that in bf16" in line for line in build(findings).caption)
     found = cells(findings, "multi")
     assert found["AUC lost by bf16", "mean"].text == "+0.01000"
     assert entry(findings, "multi").values["auc_lost"] == pytest.approx(0.01)
@@ -115,13 +116,19 @@ def test_budgets_are_told_of_rows_as_they_are_and_of_full_prompts(findings):
     write(findings, "multi", 19.2)  # 0.6 ms per row, 0.3 in bf16
     write(findings, "language", 3.2, full=32.0)  # 1 ms per row, 0.5 in bf16
     caption = build(findings).caption
-    both = "Rows as they are: kept by multi (fp32, bf16), language (fp32, bf16)."
-    whole = "Full prompts: kept by language (fp32, bf16)."
-    assert f"Budget of Section V-D, 10 ms per row, on this machine. {both} {whole}" in caption
-    fewer = "Rows as they are: kept by multi (bf16), language (fp32, bf16), not by multi (fp32)."
-    half = "Full prompts: kept by language (bf16), not by language (fp32)."
-    assert f"Budget of Section VI-B, 0.5 ms per row, on this machine. {fewer} {half}" in caption
+    both = "With rows as they are, fast enough: multi (fp32, bf16), language (fp32, bf16)."
+    whole = "With full prompts, fast enough: language (fp32, bf16)."
+    assert f"Budget of Section V-D, at most 10 ms per row, on this machine. {both} {whole}" in caption
+    fewer = "With rows as they are, fast enough: multi (bf16), language (fp32, bf16); too slow: multi (fp32)."
+    half = "With full prompts, fast enough: language (bf16); too slow: language (fp32)."
+    assert f"Budget of Section VI-B, at most 0.5 ms per row, on this machine. {fewer} {half}" in caption
     assert any("A Processor, 2 threads" in line for line in caption)
+
+
+def test_a_budget_that_nobody_keeps_is_said_in_words(findings):
+    write(findings, "language", 3.2, full=640.0)
+    said = "With full prompts, none is fast enough; too slow: language (fp32, bf16)."
+    assert any(line.endswith(said) for line in build(findings).caption)
 
 
 def test_times_that_can_only_be_noise_are_named(findings):
@@ -138,7 +145,7 @@ def test_times_that_can_only_be_noise_are_named(findings):
 
 def test_what_ties_cost_is_said_where_half_precision_was_scored(findings):
     write(findings, "multi", auc=0.75, half=0.74)
-    assert any("one pair of test rows is 0.002 of the AUC on fashion" in line for line in build(findings).caption)
+    assert any("One pair of test rows is 0.002 of the AUC on fashion" in line for line in build(findings).caption)
 
 
 def test_a_model_whose_row_is_left_out_is_no_budget(tmp_path):
@@ -178,7 +185,7 @@ def test_what_was_not_measured_is_a_dash_and_a_broken_file_a_footnote(findings):
 
 
 def test_nothing_measured_at_all_makes_a_table_of_dashes(findings):
-    assert cells(findings, "language")["AUC lost by bf16", "most"].text == "-"
+    assert cells(findings, "language")["AUC lost by bf16", "worst domain"].text == "-"
 
 
 def test_the_figure_shows_the_tables_numbers(findings):

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from ctrbench.evaluation.calibration import calibration_error
 from ctrbench.report.details import metric_frame
+from ctrbench.report.layouts.metrics import OF_THE_AUC, few_rows
 from ctrbench.report.measures import MEASURES
 from ctrbench.report.tables import build
 from tests.fakes import register_models
@@ -100,6 +101,31 @@ def test_without_cold_rows_there_is_a_dash_and_the_reason(tmp_path):
     assert any("over test rows of" in text and f"{FIRST} 0 of" in text for text in table.caption)
 
 
+@pytest.mark.parametrize("kind", ["main", "zero_shot", "new_domain"])
+def test_below_a_number_stands_over_how_few_rows_it_is(tmp_path, kind):
+    found = findings(tmp_path, LOGITS, kind=kind, metric="auc_cold_users", train=40)
+    domain, head = (FIRST, "own") if kind == "main" else (DOMAINS[-1], "general" if kind == "zero_shot" else "own")
+    rows = value(metric_frame(found), "language", "auc_cold_users", domain, head)[1]
+
+    def below(shown):
+        row = next(row for row in build(shown).rows if row.name == "language")
+        return [line for line in row.cells[0].detail.splitlines() if "rows" in line]
+
+    assert below(found) == [f"{rows}/{found.scores.test_rows(domain)} rows"]
+    assert below(replace(found, metric="gauc")) == []  # of most rows
+    assert below(replace(found, metric="ece")) == []
+
+
+def test_half_of_the_rows_are_not_few(tmp_path, monkeypatch):
+    found = findings(tmp_path, LOGITS, metric="gauc")
+    every = found.scores.test_rows(FIRST)
+    less = (every - 1) // 2
+    for rows, said in ((less + 1, ""), (less, f"{less}/{every} rows")):
+        monkeypatch.setattr("ctrbench.report.layouts.metrics.rows_of", lambda *asked, of=rows: {FIRST: of})
+        assert few_rows(found, MEASURES["gauc"], FIRST) == said
+    assert few_rows(found, MEASURES["gauc"], "elsewhere") == ""
+
+
 def test_a_chosen_metric_stands_alone_and_its_best_is_marked(tmp_path):
     table = build(findings(tmp_path, LOGITS, metric="pr_auc"))
     groups = [(column.group, column.title) for column in table.columns if column.group != "Cost"]
@@ -160,6 +186,24 @@ def test_beside_a_metric_without_a_value_the_seeds_are_those_of_the_auc(tmp_path
     values = build(found).entries[0].values
     assert (values["auc_cold_users"], values["seeds"]) == (None, 2)
     assert values["auc_std"] is not None
+
+
+def test_a_new_domain_has_any_metric_too_and_its_tests_stay_those_of_the_auc(tmp_path):
+    found = findings(tmp_path, LOGITS, kind="new_domain", metric="logloss")
+    table, usual = build(found), build(replace(found, metric="auc"))
+    frame, target = metric_frame(found), DOMAINS[-1]
+    assert [c.title for c in table.columns if c.group == target.title()] == ["logloss"]
+    assert [c.title for c in usual.columns if c.group == target.title()] == ["AUC", "RelaImpr"]
+    for row in table.rows:
+        assert row.cells[0].value == pytest.approx(value(frame, row.name, "logloss", target)[0])
+    lowest = min(table.rows, key=lambda row: row.cells[0].value)
+    assert lowest.cells[0].style == "best"
+    assert OF_THE_AUC in table.caption
+    for entry, other in zip(table.entries, usual.entries, strict=True):
+        assert {key: entry.values[key] for key in ("auc", "p", "p_holm", "logloss")} == {
+            key: other.values[key] for key in ("auc", "p", "p_holm", "logloss")
+        }
+        assert set(MEASURES) <= set(entry.values)
 
 
 def test_unreadable_predictions_fail_one_cell_of_a_metric_and_no_other(tmp_path):

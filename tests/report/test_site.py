@@ -80,6 +80,26 @@ def test_every_link_leads_somewhere_on_the_site(written: Path) -> None:
             assert not anchor or anchor in pages[target].ids, (name, link)
 
 
+def test_tables_stand_as_in_a_paper_whatever_order_they_are_given_in(tmp_path: Path) -> None:
+    """And a run is named by the first that is given: the order of a list changes no page of a run."""
+    given = ["latency", "fig10", "table11", "fig3", "my-own", "table2"]
+    shown = []
+    for name in given:
+        plan = evil_plan("main")
+        plan.table._file = plan.table._file.with_name(f"{name}.toml")
+        shown.append(Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data())))
+    site = Site(shown)
+    write(site, tmp_path / "site")
+    wanted = ["table2", "table11", "fig3", "fig10", "latency", "my-own"]
+    page = read(tmp_path / "site")["index.html"]
+    links = [link.removeprefix("tables/").removesuffix(".html") for link in page.to if link.startswith("tables/")]
+    assert links[: len(wanted)] == wanted  # above every page
+    cards = re.findall(r'<h3><a href="tables/(.*?)\.html">', (tmp_path / "site/index.html").read_text("utf-8"))
+    assert cards == wanted
+    assert [table.name for table in site.runs[0].tables] == wanted
+    assert site.runs[0].uses[0].shown.name == given[0]
+
+
 def test_no_name_is_given_twice_on_a_page(written: Path) -> None:
     for name, page in read(written).items():
         assert len(set(page.ids)) == len(page.ids), name

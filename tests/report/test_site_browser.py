@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ctrbench.report.site.content import Shown, Site
 from ctrbench.report.site.write import write
 from tests.browser import Browser, Seen
-from tests.fakes import register_models
-from tests.report.sites import evil_site
+from tests.fakes import findings, register_models
+from tests.report.sites import done, evil_data, evil_plan, evil_site
 
 MAIN, OVERVIEW = "tables/a_main.html", "index.html"
 PHONE = {"width": 360, "height": 740}
@@ -174,6 +175,41 @@ def test_a_wide_table_scrolls_by_itself_and_keeps_its_names_in_sight(site: Path,
         assert name.bounding_box()["x"] == place.bounding_box()["x"]
 
 
+def test_the_right_edge_is_shaded_while_more_of_a_table_lies_beyond_it(site: Path, browser: Browser) -> None:
+    """Above the titles of groups, where nothing else is drawn."""
+    with browser.look(site / MAIN, viewport=PHONE) as seen:
+        place = seen.page.locator(".scroll").first
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+
+        def strip(x: float) -> bytes:
+            return bytes(seen.page.screenshot(clip={"x": x, "y": box["y"] + 1, "width": 3, "height": 2}))
+
+        edge = box["x"] + box["width"] - 4
+        plain = strip(box["x"] + 20)
+        assert strip(edge) != plain
+        place.evaluate("it => it.scrollLeft = it.scrollWidth")
+        assert strip(edge) == plain
+
+
+def test_no_word_of_a_name_breaks_while_there_is_room_to_scroll(browser: Browser, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        register_models(patch)
+        odd = {"model": "multi", "title": "shared_bottom", "config": {"dim": 9}}
+        plan = evil_plan(variants={"odd": odd})
+        write(Site([Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data()))]), tmp_path / "site")
+    count = """all => all.filter(it => it.children.length === 0 && !/[\\s-]/.test(it.textContent)).map(it => {
+        const range = document.createRange();
+        range.selectNodeContents(it);
+        return [it.textContent, new Set([...range.getClientRects()].map(one => one.top)).size];
+    })"""
+    for page in (OVERVIEW, MAIN):
+        with browser.look(tmp_path / "site" / page, viewport=PHONE) as seen:
+            lines = dict(seen.page.locator(".scroll :is(th a, td strong, .card td)").evaluate_all(count))
+            assert {"shared_bottom", "language"} <= {*lines}, page
+            assert {name: lines for name, lines in lines.items() if lines > 1} == {}, page
+
+
 def luminance(colour: str) -> float:
     red, green, blue = (int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -188,6 +224,15 @@ def test_dark_and_light_follow_the_reader_charts_too(site: Path, browser: Browse
     for scheme, (paper, ink) in found.items():
         assert (luminance(paper) > luminance(ink)) == (scheme == "light")
         assert abs(luminance(paper) - luminance(ink)) > 120
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_arrows_that_sort_can_be_seen(site: Path, browser: Browser, scheme: str) -> None:
+    with browser.look(site / MAIN, color_scheme=scheme) as seen:
+        style = "it => { const of = getComputedStyle(it, '::after'); return [of.color, of.opacity]; }"
+        colour, opacity = head(seen, 1)[0].evaluate(style)
+        paper = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert abs(luminance(paper) - luminance(colour)) * float(opacity) > 120
 
 
 def test_on_paper_there_is_nothing_to_press(site: Path, browser: Browser) -> None:

@@ -58,6 +58,23 @@ def test_the_layout_has_five_columns_per_target_and_the_cost(plan):
     ]
 
 
+def test_guessing_and_the_worst_head_are_never_marked_as_best(plan):
+    """All heads of `single` and `multi` are at chance or below it, but one each."""
+    auc = {("test", TARGET, head): value for head, value in zip(D3, (0.5, 0.52, 0.48), strict=True)}
+    auc |= {("test", TARGET, "mean"): 0.5, ("test", TARGET, "general"): 0.67}
+    built = build(findings(plan, [make_record(run, auc) for run in plan.runs]))
+    picks = [column.title for column in built.columns[:5]]
+    marks = {row.name: dict(zip(picks, (cell.style for cell in row.cells), strict=False)) for row in built.rows}
+    assert {name: styles["best"] for name, styles in marks.items()} == {
+        "single": "second",
+        "multi": "second",
+        "language": "best",
+    }
+    assert {(styles[pick] or "") for styles in marks.values() for pick in ("mean", "worst")} <= {"", "muted"}
+    assert marks["multi"]["averaged"] == ""
+    assert any("at or below 0.5 is marked" in line for line in built.caption)
+
+
 def test_a_failed_candidate_is_footnoted_and_the_others_count(plan):
     records = records_of(plan)
     records[1] = failed_record(plan.runs[1])

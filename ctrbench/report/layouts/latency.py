@@ -37,7 +37,7 @@ def _columns(lengths: list[int], publishes: bool) -> list[Column]:
     for group in (f"{kind}, {precision}" for kind in kinds for precision in PRECISIONS):
         columns += [Column("p50 ms", group, ranked=True, lower_is_better=True), Column("p95 ms", group)]
         columns += [Column("ms/row", group), Column("rows/s", group)]
-    columns += [Column(title, "AUC lost by bf16") for title in ("mean", "most")]
+    columns += [Column(title, "AUC lost by bf16") for title in ("mean", "worst domain")]
     return columns + ([Column(title, "paper", aside=True) for title in ("ms", "ms/row")] if publishes else [])
 
 

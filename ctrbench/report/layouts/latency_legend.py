@@ -77,10 +77,12 @@ def _lost(findings: Findings, measured: Iterable[Measured]) -> Iterator[str]:
     counts = {domain: findings.scores.test_counts(domain) for domain in domains}
     pairs = {d: c.positives * (c.rows - c.positives) for d, c in counts.items() if c is not None}
     fewest = min((domain for domain in pairs if pairs[domain]), key=pairs.__getitem__, default=None)
-    one = "" if fewest is None else f"; one pair of test rows is {1 / pairs[fewest]:.1g} of the AUC on {fewest}"
+    one = "" if fewest is None else f" One pair of test rows is {1 / pairs[fewest]:.1g} of the AUC on {fewest}."
     yield (
-        "AUC lost: bf16 keeps two or three digits of a logit: rows that lie close tie, and ties count half. Where a "
-        f"model sets rows little apart (small, or hardly trained), this says no more than that{one}."
+        "AUC lost by bf16: the AUC in fp32 minus that in bf16, as the mean over domains and where it is largest. bf16 "
+        "keeps two or three digits of a logit, so that rows with nearly the same logit tie, and a tie counts half. Of "
+        "a model that gives all rows nearly the same logit (small, or hardly trained), the loss shows such ties and "
+        f"nothing else.{one}"
     )
 
 
@@ -89,8 +91,8 @@ def _budgets(findings: Findings, measured: Sequence[Measured]) -> Iterator[str]:
     for name, published in findings.table.published.items():
         if PER_BATCH in published or PER_ROW not in published:
             continue
-        told = [text for kind in KINDS if (text := _kept(measured, kind, published[PER_ROW]))]
-        yield f"{name[:1].upper()}{name[1:]}, {published[PER_ROW]:g} ms per row, on this machine. {' '.join(told)}"
+        told = " ".join(text for kind in KINDS if (text := _kept(measured, kind, published[PER_ROW])))
+        yield f"{name[:1].upper()}{name[1:]}, at most {published[PER_ROW]:g} ms per row, on this machine. {told}"
 
 
 def _kept(measured: Sequence[Measured], kind: str, most: float) -> str:
@@ -104,8 +106,9 @@ def _kept(measured: Sequence[Measured], kind: str, most: float) -> str:
         beyond += _told(row, missed)
     if not within + beyond:
         return ""
-    missing = f", not by {', '.join(beyond)}" if beyond else ""
-    return f"{WHAT[kind].capitalize()}: kept by {', '.join(within) or 'none'}{missing}."
+    quick = f"fast enough: {', '.join(within)}" if within else "none is fast enough"
+    slow = f"; too slow: {', '.join(beyond)}" if beyond else ""
+    return f"With {WHAT[kind]}, {quick}{slow}."
 
 
 def _told(row: Measured, precisions: Sequence[Precision]) -> list[str]:

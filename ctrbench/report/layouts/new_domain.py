@@ -8,6 +8,7 @@ from typing import Any
 
 from ctrbench.bench.plan import ModelFacts, PlannedRun
 from ctrbench.bench.records import Target
+from ctrbench.report.details import reader
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table, count
 from ctrbench.report.layouts.assemble import assembled
@@ -24,7 +25,9 @@ from ctrbench.report.layouts.cells import (
     relaimpr_legend,
 )
 from ctrbench.report.layouts.marks import Marks, best_of
-from ctrbench.report.scores import RowCost, Score, Scores, cost_of
+from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend
+from ctrbench.report.measures import AUC, MEASURES
+from ctrbench.report.scores import Read, RowCost, Score, Scores, cost_of
 
 LEGEND = (
     "Joint models were trained on the training domains, and frozen; then networks of the new domain's own alone were "
@@ -68,7 +71,10 @@ class _Layout:
         self.notes = Footnotes()
         self.found = {m.name: {d: addition(self.scores, m, d) for d in self.plan.targets} for m in self.plan.models}
         self.reference = next((m for m in self.plan.models if m.name == self.table.reference), None)
-        self.publishes = self.plan.like_the_paper and any(name in self.table.published for name in self.found)
+        self.measure = MEASURES.get(findings.metric, AUC)
+        self.by_auc = self.measure is AUC
+        self.compares = self.by_auc and self.reference is not None
+        self.publishes = self.by_auc and self.plan.like_the_paper and any(n in self.table.published for n in self.found)
 
     @cached_property
     def marks(self) -> Marks:
@@ -86,15 +92,16 @@ class _Layout:
             [self._entry(m, d, costs[m.name]) for m in self.plan.models for d in self.plan.targets],
             notes=self.notes,
             legend=self._legend(),
-            oracle=[self.scores.oracle(domain) for domain in self.plan.targets],
-            each=1 + (self.reference is not None) + self.publishes,
+            oracle=[self.scores.oracle(domain) for domain in self.plan.targets] if self.by_auc else [],
+            each=1 + self.compares + self.publishes,
+            measure=self.measure,
         )
 
     def _columns(self) -> list[Column]:
         found = []
         for group in (self.plan.titles.get(domain, domain) for domain in self.plan.targets):
-            found.append(Column("AUC", group, ranked=True))
-            found += [Column("RelaImpr", group)] if self.reference else []
+            found.append(Column(self.measure.title, group, True, lower_is_better=self.measure.lower_is_better))
+            found += [Column("RelaImpr", group)] if self.compares else []
             found += [published_column(group, UNPUBLISHED)] if self.publishes else []
         trained = Column("trained", "Cost", aside=True, legend=(TRAINED,))
         return [*found, *cost_columns(), trained, Column("seesaw", "Old domains", legend=(SEESAW,))]
@@ -107,11 +114,12 @@ class _Layout:
 
     def _cells(self, model: ModelFacts, domain: str) -> list[Cell]:
         found = self.found[model.name][domain]
-        cells = [auc_cell(found.score, self.notes)]
+        shown = self._score(found, domain, reader(self.findings, self.measure.name))
+        cells = [auc_cell(shown, self.notes, few_rows(self.findings, self.measure, domain), self.measure)]
         if not found.runs:
             why = f"{model.title} has no network per domain, so no domain can be added to it."
             cells = [Cell("-", style="muted", footnotes=[self.notes.number(why)])]
-        if self.reference:
+        if self.compares:
             same = model is self.reference
             self.marks.mark(cells[0], model.name, domain, self._best_other(domain), self.notes)
             cells.append(blank() if same else relaimpr_cell(self._reference_auc(domain), found.score.mean))
@@ -134,11 +142,15 @@ class _Layout:
             "published_difference": None if published is None or mean is None else mean - published,
             "oracle_auc": self.scores.oracle(domain),
             "test_rows": self.scores.test_rows(domain),
+            **beside_the_auc(self.findings, domain, lambda read: self._score(found, domain, read)),
             "added_to_a_trained_model": not model.per_domain,
             "old_domains_unchanged": found.kept,
             "error": "; ".join(found.score.faults) or None,
         }
         return Entry(model.title, domain, values, {"category": model.category, **cost_values(cost)})
+
+    def _score(self, found: Addition, domain: str, read: Read) -> Score:
+        return self.scores.score(found.runs, Target("test", domain, "own"), read)
 
     def _reference_auc(self, domain: str) -> float | None:
         return self.found[self.reference.name][domain].score.mean if self.reference else None
@@ -157,8 +169,10 @@ class _Layout:
         return cost_of(self.scores, list(zip(*additions, strict=True)))
 
     def _legend(self) -> list[str]:
-        lines = list(LEGEND)
-        if self.reference:
+        lines = [*LEGEND, *legend(self.findings, self.measure, self.plan.targets)]
+        if self.reference and not self.compares:
+            lines.append(OF_THE_AUC)
+        if self.reference and self.compares:
             others = [self.found[m.name][d].score.mean for m in self.plan.models for d in self.plan.targets]
             best = [self._reference_auc(domain) for domain in self.plan.targets]
             lines += [*self.marks.legend(), *relaimpr_legend(self.reference.title, best, others)]

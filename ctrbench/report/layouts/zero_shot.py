@@ -9,8 +9,8 @@ from ctrbench.bench.plan import ModelFacts
 from ctrbench.report.details import reader
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Column, Entry, Footnotes, Row, Table
-from ctrbench.report.layouts.assemble import assembled
 from ctrbench.report.layouts import metrics
+from ctrbench.report.layouts.assemble import assembled
 from ctrbench.report.layouts.cells import auc_cell, blank, cost_cells, cost_columns, cost_values
 from ctrbench.report.measures import ALL, AUC, MEASURES, Measure
 from ctrbench.report.outcomes import AND, PICKS, Outcome, outcome
@@ -20,12 +20,9 @@ LEGEND = (
     "best, mean, worst: on test rows, over one model per training domain, one head per training domain, or the general "
     "network alone; the paper reports the best, which selects on test. chosen: the one whose AUC is best on the "
     "target's labelled validation rows: honest about test rows, yet not strictly zero-shot. averaged: the mean of all "
-    "heads' probabilities."
+    "heads' probabilities. Among the worst, nothing is marked as best."
 )
-UNMARKED = (
-    "Best and second are marked above {chance:g} alone, for at or below it a head is no better than guessing; and not "
-    "among the worst heads."
-)
+UNMARKED = "Nothing at or below {chance:g} is marked as best or second: that is no better than guessing."
 
 
 def build(findings: Findings) -> Table:
@@ -49,7 +46,7 @@ def build(findings: Findings) -> Table:
         rows,
         entries,
         notes=notes,
-        legend=[LEGEND, *_marked(shown), *metrics.legend(findings, shown, plan.targets)],
+        legend=[LEGEND, *_unmarked(shown), *metrics.legend(findings, shown, plan.targets)],
         oracle=[scores.oracle(target) for target in plan.targets] if shown is AUC else [],
         each=len(PICKS),
         measure=shown,
@@ -59,7 +56,7 @@ def build(findings: Findings) -> Table:
     return table
 
 
-def _marked(shown: Measure) -> list[str]:
+def _unmarked(shown: Measure) -> list[str]:
     """Which values are not called the best."""
     return [] if shown.chance is None else [UNMARKED.format(chance=shown.chance)]
 
