@@ -65,7 +65,7 @@ def check_table(args: argparse.Namespace, spec: TableSpec) -> None:
     """Raise a `CtrbenchError` for what is wrong with a table or the options whatever the data is."""
     metric = getattr(args, "metric", AUC.name)  # of the verbs that show tables
     if metric != AUC.name and spec.kind not in METRIC_KINDS:
-        raise ConfigError(f"--metric is for tables of kind {' and '.join(METRIC_KINDS)}; {spec.name} is {spec.kind}")
+        raise ConfigError(f"--metric is for tables of kind {', '.join(METRIC_KINDS)}; {spec.name} is {spec.kind}")
     from ctrbench.bench.facts import check_overrides, check_settings
 
     # Names first, which cost nothing: models are imported after that.

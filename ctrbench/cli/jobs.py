@@ -156,7 +156,7 @@ def _check_options(args: argparse.Namespace, specs: Collection[TableSpec]) -> No
     if args.target and not any(spec.kind in BEYOND for spec in specs):
         raise ConfigError("--target is for zero-shot tables and new domains, and none of these tables is one")
     if getattr(args, "metric", AUC.name) != AUC.name and not any(spec.kind in METRIC_KINDS for spec in specs):
-        raise ConfigError(f"--metric is for tables of kind {' and '.join(METRIC_KINDS)}, and none of these is one")
+        raise ConfigError(f"--metric is for tables of kind {', '.join(METRIC_KINDS)}, and none of these is one")
 
 
 def _own_options(args: argparse.Namespace, spec: TableSpec) -> argparse.Namespace:

@@ -76,7 +76,7 @@ def test_metric_chooses_what_is_shown(capsys):
     ("words", "said"),
     [
         (["table3", "--metric", "aucc"], "auc"),
-        (["table2", "--metric", "gauc"], "--metric is for tables of kind main and zero_shot and new_domain; table2"),
+        (["table2", "--metric", "gauc"], "--metric is for tables of kind main, zero_shot, new_domain; table2"),
     ],
 )
 def test_a_metric_that_is_none_or_does_not_fit_the_table_is_a_sentence(words, said, capsys):

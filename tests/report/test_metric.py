@@ -116,6 +116,18 @@ def test_below_a_number_stands_over_how_few_rows_it_is(tmp_path, kind):
     assert below(replace(found, metric="ece")) == []
 
 
+@pytest.mark.parametrize("kind", ["main", "new_domain"])
+def test_guessing_is_not_marked_as_best_and_of_other_metrics_nothing_is_guessing(tmp_path, kind):
+    """Two models that are wrong on purpose, of which the better one would be marked as second."""
+    found = findings(tmp_path, truth({"single": -2.0, "multi": -4.0, "language": 4.0}), kind=kind)
+    said = "Nothing at or below 0.5 is marked as best or second: that is no better than guessing."
+    auc, loss = build(found), build(replace(found, metric="logloss"))
+    assert [row.cells[0].style for row in auc.rows[:3]] == ["", "", "best"]
+    assert said in auc.caption
+    assert sorted(row.cells[0].style for row in loss.rows[:3]) == ["", "best", "second"]
+    assert said not in loss.caption
+
+
 def test_half_of_the_rows_are_not_few(tmp_path, monkeypatch):
     found = findings(tmp_path, LOGITS, metric="gauc")
     every = found.scores.test_rows(FIRST)

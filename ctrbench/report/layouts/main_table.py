@@ -23,7 +23,7 @@ from ctrbench.report.layouts.cells import (
     relaimpr_legend,
 )
 from ctrbench.report.layouts.marks import Marks, best_of
-from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend
+from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend, unpraised
 from ctrbench.report.measures import AUC, MEASURES
 from ctrbench.report.scores import RowCost, Score, row_cost
 
@@ -62,7 +62,7 @@ class _Layout:
             cells = [cell for domain, score in found.items() for cell in self._cells(model, domain, score)]
             rows.append(Row(model.title, cells + cost_cells(cost), of=model.name))
             entries += [self._entry(model, domain, score, cost) for domain, score in found.items()]
-        return assembled(
+        table = assembled(
             self.findings,
             self._columns(),
             rows,
@@ -73,6 +73,7 @@ class _Layout:
             each=1 + self.compares + self.publishes,
             measure=self.measure,
         )
+        return unpraised(table, self.measure)
 
     def _score(self, model: ModelFacts, domain: str) -> Score:
         if self.measure is AUC:

@@ -1,4 +1,4 @@
-"""What layouts that take `--metric` say alike: the metrics of an export, and over how many rows one is."""
+"""What layouts that take `--metric` do alike: metrics of an export, over how few rows one is, and what is no praise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from typing import Any
 
 from ctrbench.report.details import reader, rows_of
 from ctrbench.report.findings import Findings
+from ctrbench.report.grid import Table
 from ctrbench.report.measures import AUC, MEASURES, Measure
 from ctrbench.report.scores import Read, Score
 
+MARKS = ("best", "second")
 _FEW = 0.5
 """The share of a domain's test rows below which a number says over how many it is."""
+UNMARKED = "Nothing at or below {chance:g} is marked as best or second: that is no better than guessing."
 OF_THE_AUC = "Significance tests and their marks are of the AUC: --metric auc shows them."
+
+
+def unpraised(table: Table, measure: Measure) -> Table:
+    """The table without the marks of values that are no better than guessing, which it then says."""
+    guesses = [
+        cell for row in table.rows for cell in row.cells if cell.style in MARKS and not measure.praises(cell.value)
+    ]
+    for cell in guesses:
+        cell.style = ""
+    if guesses:
+        table.caption.append(UNMARKED.format(chance=measure.chance))
+    return table
 
 
 def few_rows(findings: Findings, measure: Measure, domain: str) -> str:

@@ -25,7 +25,7 @@ from ctrbench.report.layouts.cells import (
     relaimpr_legend,
 )
 from ctrbench.report.layouts.marks import Marks, best_of
-from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend
+from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend, unpraised
 from ctrbench.report.measures import AUC, MEASURES
 from ctrbench.report.scores import Read, RowCost, Score, Scores, cost_of
 
@@ -85,7 +85,7 @@ class _Layout:
         """Rows, numbers, and what stands below them."""
         costs = {model.name: self._cost(model) for model in self.plan.models}
         rows = [Row(m.title, self._row(m, costs[m.name]), of=m.name) for m in self.plan.models]
-        return assembled(
+        table = assembled(
             self.findings,
             self._columns(),
             rows,
@@ -96,6 +96,7 @@ class _Layout:
             each=1 + self.compares + self.publishes,
             measure=self.measure,
         )
+        return unpraised(table, self.measure)
 
     def _columns(self) -> list[Column]:
         found = []

@@ -22,7 +22,6 @@ LEGEND = (
     "target's labelled validation rows: honest about test rows, yet not strictly zero-shot. averaged: the mean of all "
     "heads' probabilities. Among the worst, nothing is marked as best."
 )
-UNMARKED = "Nothing at or below {chance:g} is marked as best or second: that is no better than guessing."
 
 
 def build(findings: Findings) -> Table:
@@ -46,19 +45,12 @@ def build(findings: Findings) -> Table:
         rows,
         entries,
         notes=notes,
-        legend=[LEGEND, *_unmarked(shown), *metrics.legend(findings, shown, plan.targets)],
+        legend=[LEGEND, *metrics.legend(findings, shown, plan.targets)],
         oracle=[scores.oracle(target) for target in plan.targets] if shown is AUC else [],
         each=len(PICKS),
         measure=shown,
     )
-    for cell in (cell for row in table.rows for cell in row.cells if cell.style in ("best", "second")):
-        cell.style = cell.style if shown.praises(cell.value) else ""
-    return table
-
-
-def _unmarked(shown: Measure) -> list[str]:
-    """Which values are not called the best."""
-    return [] if shown.chance is None else [UNMARKED.format(chance=shown.chance)]
+    return metrics.unpraised(table, shown)
 
 
 def _columns(scores: Scores, shown: Measure) -> list[Column]:
