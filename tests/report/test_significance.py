@@ -12,6 +12,7 @@ from ctrbench.errors import DataError
 from ctrbench.evaluation.significance import Placements, delong, holm
 from ctrbench.report.claimed import claimed
 from ctrbench.report.findings import Findings
+from ctrbench.report.layouts.marks import UNTESTED
 from ctrbench.report.predictions import scored
 from ctrbench.report.significance import comparisons
 from ctrbench.report.tables import build
@@ -345,3 +346,9 @@ def test_predictions_are_read_once_for_one_report(tmp_path, monkeypatch):
     for file in (tmp_path / "results").rglob("predictions.parquet"):
         file.unlink()
     assert comparisons(found) is first
+
+
+def test_a_table_without_a_reference_says_that_nothing_is_tested(tmp_path):
+    found = findings(tmp_path, GOOD_BAD, spec={"reference": ""})
+    assert UNTESTED in build(found).caption
+    assert UNTESTED not in build(findings(tmp_path / "with", GOOD_BAD)).caption

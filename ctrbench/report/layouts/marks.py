@@ -13,6 +13,9 @@ from ctrbench.report.significance import ALPHA, BOOTSTRAP, NO_VARIATION, NUMBERS
 STAR, LEVEL_WITH = "*", "≈"
 
 
+UNTESTED = "Not tested for significance: the table has no reference to test its rows against, so gaps may be chance."
+
+
 class Marks:
     """The comparisons of a table's rows with its reference, by row and domain."""
 

@@ -20,7 +20,8 @@ LEGEND = (
     "best, mean, worst: on test rows, over one model per training domain, one head per training domain, or the general "
     "network alone; the paper reports the best, which selects on test. chosen: the one whose AUC is best on the "
     "target's labelled validation rows: honest about test rows, yet not strictly zero-shot. averaged: the mean of all "
-    "heads' probabilities. Among the worst, nothing is marked as best."
+    "heads' probabilities. Among the worst, nothing is marked as best. Not tested for significance: what is best was "
+    "chosen on the rows that would test it."
 )
 
 
