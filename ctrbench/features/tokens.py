@@ -124,7 +124,9 @@ class TextFeaturizer:
 
     def notes(self) -> tuple[str, ...]:
         """What a stripped prompt leaves out; how many of the prompts made so far were too long, and what they lost."""
-        notes = [f"Its prompt leaves out {', '.join(self._left_out)}: text that has no number"] if self._left_out else []
+        notes = []
+        if self._left_out:
+            notes.append(f"Its prompt leaves out {', '.join(self._left_out)}: text that has no number")
         if not self.shortened + self.cut:
             return tuple(notes)
         side = "beginning" if self.tokenizer.truncation_side == "left" else "end"
