@@ -81,6 +81,12 @@ def test_a_good_table_passes(tables):
             'like = "deepfm"\nwiden = ["width"]',
             r"variants\.narrow\.widen: there is no setting 'width'",
         ),
+        (
+            "settings_bind_in_every_profile",
+            'config = { embedding_dim = 4 }',
+            'config = { embedding_dim = 4 }\ncolumns = ["brand"]\nelsewhere = { embeding_dim = 4 }',
+            "shop, profile small: .*'embeding_dim'",
+        ),
         ("domains_are_those_of_the_datasets", '"gift_cards"]', '"gift"]', "profile demo: .* no domain 'gift'"),
         ("domains_are_those_of_the_datasets", "{ scale", "{ skale", "profile demo: .*no option 'skale'"),
         ("published_numbers_have_a_place", "fashion = 0.7", "fasion = 0.7", r"published\.deepfm: .* 'fasion'"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from ctrbench import registry
 from ctrbench.bench.plan import plan
@@ -37,9 +39,9 @@ class NamePromises(TableSubject):
         """In every profile, the settings of every row are such that its model can be built with them."""
         faults = []
         for spec in self._specs():
-            for profile in PROFILES:
+            for profile, alone in product(PROFILES, _alone(spec)):
                 try:
-                    plan(_alone(spec), _data(spec), profile=profile, models=_rows(spec) or None)
+                    plan(alone, _data(spec), profile=profile, models=_rows(spec) or None)
                 except CtrbenchError as fault:
                     faults.append(f"{spec.name}, profile {profile}: {fault}")
             faults += _unknown_widths(spec)
@@ -72,10 +74,18 @@ def _rows(spec: TableSpec) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def _alone(spec: TableSpec) -> TableSpec:
-    """The table, whose variants are not made as large as other rows, for which data would be needed."""
-    variants = {row: one.model_copy(update={"like": "", "widen": ()}) for row, one in spec.variants.items()}
-    return spec.model_copy(update={"variants": variants})
+def _alone(spec: TableSpec) -> Iterator[TableSpec]:
+    """The table, without what depends on data: as it is where these have all columns, and where they have none.
+
+    No variant is made as large as another row, for which data would be needed.
+    """
+    fixed: dict[str, Any] = {"like": "", "widen": (), "columns": (), "elsewhere": {}}
+    for lacking in (False, True):
+        found = {}
+        for row, variant in spec.variants.items():
+            config = variant.elsewhere if lacking and variant.columns else variant.config
+            found[row] = variant.model_copy(update={**fixed, "config": config})
+        yield spec.model_copy(update={"variants": found})
 
 
 def _unknown_widths(spec: TableSpec) -> Iterator[str]:
