@@ -18,9 +18,11 @@ def without(raw: dict[str, Any], error: ValidationError) -> tuple[dict[str, Any]
     location, cause = fault["loc"], fault.get("ctx", {}).get("error")
     if isinstance(cause, FaultyClaim):
         location = ("claims", cause.number)
-    if location[0] == "claims" and isinstance(number := location[1], int):
+    if location[:1] == ("claims",) and len(location) > 1:
+        number = int(location[1])
         claim = left["claims"].pop(number)
-        return left, f"the claim {claim['text']!r}" if "text" in claim else f"claim {number + 1}"
+        told = isinstance(claim, dict) and "text" in claim
+        return left, f"the claim {claim['text']!r}" if told else f"claim {number + 1}"
     if fault["type"] != "extra_forbidden":
         return None
     place: Any = left

@@ -153,20 +153,23 @@ class TableSpec(BaseModel):
     def read(cls, file: Path, faults: list[str] | None = None) -> Self:
         """A spec from its file; `ConfigError` names the file and the faulty key.
 
-        With a list of `faults`, an unknown key and a faulty claim are left out, and it gets a sentence for each.
+        With a list of `faults`, an unknown key and a faulty claim are left out, and it gets a sentence for each. Where
+        the rest is no table, the first fault is raised: misspelt, a key is why another one is missing.
         """
         raw = catalog.read_toml(file)
         with suppress(AttributeError, TypeError, KeyError):  # a part is no table, or no list: the validation says so
             raw = extended(raw, file)
+        first = ""
         while True:
             try:
                 spec = cls.model_validate(raw)
                 break
             except ValidationError as error:
                 sentence = explain(error, cls, file.name)
+                first = first or sentence
                 left = None if faults is None else without(raw, error)
                 if faults is None or left is None:
-                    raise ConfigError(sentence) from None
+                    raise ConfigError(first) from None
                 raw = left[0]
                 faults.append(f"{left[1]} of {file.name} is left out: {sentence}")
         spec._file = file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def _smallest(table: TableSpec, data: PreparedDataset, trained: Sequence[str]) -
     """The domain with the fewest training rows, as the paper's unseen and new ones are small."""
     free = [domain for domain in data.domains if domain not in trained]
     if len(data.domains) < 2 or not free:
-        whole = "--domains names all of this dataset's domains" if trained else "this dataset has one domain alone"
+        whole = "this dataset has one domain alone" if free else "--domains names all of this dataset's domains"
         raise ConfigError(f"{whole}, and {table.name} needs another one, which is not trained on")
     return min(free, key=lambda domain: data.count("train", (domain,)))
 
@@ -53,24 +54,32 @@ def choose_domains(
         if both := set(asked) & set(unseen):
             raise ConfigError(f"{sorted(both)[0]!r} cannot be trained on and be the unseen target, too")
         return _ordered(asked, data, "--domains")
-    there = _there(table, table.domains, data, "--domains")
-    usual = there if len(there) >= min(2, len(table.domains)) else data.domains
-    left = [domain for domain in usual if domain not in unseen]
+    there = [domain for domain in _there(table, table.domains, data, "--domains") if domain not in unseen]
+    others = [domain for domain in data.domains if domain not in unseen]
+    left = there if len(there) >= min(2, len(table.domains)) else others
     if not left:
         raise ConfigError("every domain is a target, so there is none to train on; name fewer with --target")
     return _ordered(left, data, "domains")
 
 
 def _there(table: TableSpec, named: Sequence[str], data: PreparedDataset, option: str) -> list[str]:
-    """Which of a table's domains the data have; `ConfigError` where one seems to be misspelt."""
+    """Which of a table's domains the data have; `ConfigError` where one seems to be misspelt.
+
+    Nobody misspells a number: `domain_2` is not meant for `domain_1`.
+    """
     others = [domain for domain in data.domains if domain not in (*table.domains, *table.targets)]
     for name in named:
-        if name not in data.domains and (near := nearest(name, others, likeness=_MISSPELT)):
+        alike = [domain for domain in others if _numbers(domain) == _numbers(name)]
+        if name not in data.domains and (near := nearest(name, alike, likeness=_MISSPELT)):
             raise ConfigError(
                 f"{table.file.name}: this dataset has no domain {name!r}. Did you mean {near[0]!r}? "
                 f"If it is another one, say with {option} which to take"
             )
     return [name for name in named if name in data.domains]
+
+
+def _numbers(name: str) -> list[str]:
+    return re.findall(r"\d+", name)
 
 
 def _ordered(wanted: Iterable[str], data: PreparedDataset, option: str) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ def as_large(
     )
     found = widened(own, like, widths, data, where)
     shown = ", ".join(f"{name} = {found.config[name]}" for name in widths)
-    note = (
+    note = f"{row.note} " if row.note else ""
+    note += (
         f"{row.title}: {found.parameters:,} parameters with {shown}; {other.title} has {found.wanted:,} "
         f"({found.difference:+.2%})."
     )

@@ -127,7 +127,7 @@ def _checked(
                 ready.append((own, spec))
     set_for = [spec.name for own, spec in asked if own.overrides and spec not in without]
     if set_for and not any(own.overrides for own, _ in ready):
-        raise ConfigError(next(fault for fault, tables in found.faults.items() if set_for[0] in tables))
+        raise ConfigError([fault for fault, tables in found.faults.items() if set_for[0] in tables][-1])
     return ready
 
 

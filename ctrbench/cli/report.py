@@ -72,14 +72,14 @@ def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
     from ctrbench.report.site.content import Shown, Site
     from ctrbench.report.site.others import other_runs
 
-    shown, left_out = [], dict.fromkeys(found.left_out, "none of its rows is asked for")
-    left_out |= {name: sentence for sentence, names in found.faults.items() for name in names}
+    shown, left_out = [], [(name, "none of its rows is asked for") for name in found.left_out]
+    left_out += [(name, sentence) for sentence, names in found.faults.items() for name in names]
     for job in found.jobs:
         findings = Findings(job.plan, stored(job.plan, args.results), args.results, job.data)
         if named or not job.plan.runs or any(record is not None for record in findings.records):
             shown.append(Shown.of(findings, _name(job, args)))
         else:
-            left_out[job.table.name] = "no run is stored that has its settings"
+            left_out.append((job.table.name, "no run is stored that has its settings"))
     others = other_runs(args.results, shown, related=named)
     if not any(each.findings.plan.runs for each in shown) and not others and not named:
         raise ConfigError(
@@ -87,7 +87,7 @@ def _site(found: Jobs, args: argparse.Namespace, *, named: bool) -> Site:
             " give the options that it was made with"
         )
     shown.sort(key=_place)
-    return Site(shown, sorted(left_out.items()), _asked(args), others)
+    return Site(shown, sorted(left_out), _asked(args), others)
 
 
 def _place(shown: Shown) -> tuple[int, bool]:

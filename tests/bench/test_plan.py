@@ -2,6 +2,7 @@ import pytest
 
 from ctrbench.bench.records import Target
 from ctrbench.bench.settings import Differences
+from ctrbench.bench.widen import Widened
 from ctrbench.errors import ConfigError, PluginError
 from tests.fakes import D3, FakeData, make_plan, register_models, table
 
@@ -182,6 +183,18 @@ def test_a_table_goes_without_domains_that_the_data_lack_and_has_others_where_no
     assert make_plan(data=FakeData({name: name for name in there})).domains == trained
 
 
+def test_one_domain_that_is_left_beside_the_target_counts_as_none():
+    spec = table(kind="zero_shot", domains=["old", "young"], targets=["all_beauty"])
+    plan = make_plan(spec=spec, data=Uneven(young=5, old=9, older=7))
+    assert (plan.domains, plan.targets) == (("old", "older"), ("young",))
+
+
+def test_domains_that_differ_in_their_number_are_not_taken_for_misspelt():
+    spec = table(domains=["domain_0", "domain_1"])
+    data = FakeData({f"domain_{number}": str(number) for number in (1, 2, 3)})
+    assert make_plan(spec=spec, data=data).domains == ("domain_1", "domain_2", "domain_3")
+
+
 def test_of_the_papers_targets_those_that_are_there_are_taken():
     spec = table(kind="zero_shot", targets=["all_beauty", "missing"])
     assert make_plan(spec=spec).targets == ("all_beauty",)
@@ -206,6 +219,15 @@ def test_a_variant_has_other_settings_where_the_data_lack_what_its_own_speak_of(
     (wide,) = make_plan(spec=spec).models
     assert wide.config["dim"] == dim
     assert wide.note == ("" if dim == 64 else "wide: the data have no colour; it has dim = 3.")
+
+
+def test_that_a_variant_has_other_settings_is_told_beside_its_widths(monkeypatch):
+    found = Widened({"dim": 7, "dropout": 0.1}, 70, 71)
+    monkeypatch.setattr("ctrbench.bench.widen.widened", lambda *asked: found)
+    variant = {"model": "multi", "config": {"dim": 64}, "columns": ["colour"], "elsewhere": {"dim": 3}}
+    spec = table(variants={"wide": {**variant, "like": "language", "widen": ["dim"]}}, models=["wide", "language"])
+    (note,) = [model.note for model in make_plan(spec=spec).models if model.name == "wide"]
+    assert note.startswith("wide: the data have no colour; it has dim = 3. wide: 70 parameters with dim = 7;")
 
 
 def test_what_makes_a_variant_one_stays_whatever_is_asked_of_its_model():

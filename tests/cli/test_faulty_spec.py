@@ -47,6 +47,12 @@ FAULTS = {
         TABLE + CLAIM.replace('["single"]', '["sinlge"]'),
         "the claim 'Something else.' of main.toml is left out: claims.1 names 'sinlge', which is no row. Did you mean",
     ),
+    "a claim that is no table": (
+        TABLE.partition("[profiles")[0]
+        + 'claims = ["text", {text = "Multi is above single.", kind = "above", rows = ["multi"], than = ["single"]}]\n'
+        + '[profiles.demo]\ndataset = "fake"\n',
+        "claim 1 of main.toml is left out: claims.0 in main.toml: ",
+    ),
     "a claim without its rows": (
         TABLE + CLAIM.replace('than = ["multi"]', ""),
         "the claim 'Something else.' of main.toml is left out: the key 'claims.1.than' is missing",
@@ -92,6 +98,14 @@ def test_several_faults_have_a_sentence_each_and_so_has_one_of_several_tables(ca
     assert out.count("Main") == 2
 
 
+def test_a_site_has_the_rest_and_says_all_that_it_leaves_out():
+    Path("main.toml").write_text(FAULTS["an unknown key"][0] + FAULTS["a claim about no row"][0].removeprefix(TABLE))
+    assert main(["report", "main.toml", "--out", "site"]) == 2
+    page = Path("site/index.html").read_text("utf-8")
+    assert 'href="tables/main.html"' in page
+    assert page.count(" of main.toml is left out: ") == 2
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", ["run", "check"])
 def test_nothing_is_trained_of_a_faulty_spec(capsys, fault, verb):
@@ -104,8 +118,18 @@ def test_nothing_is_trained_of_a_faulty_spec(capsys, fault, verb):
     assert sentence.partition(": ")[2] in err
 
 
-def test_what_the_rest_cannot_stand_without_ends_the_command(capsys):
-    Path("main.toml").write_text(TABLE.replace('kind = "main"', 'knid = "main"', 1))
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"),
+    [
+        ('kind = "main"', 'knid = "main"', "unknown key 'knid' in main.toml. Did you mean 'kind'?"),
+        ('kind = "main"', 'kind = "main"\ntargets = ["books"]', "`targets` belongs to kind = "),
+        ("[profiles.demo]", "[settings.mulit]\n[profiles.demo]", "[settings.mulit] is not among models. Did you mean"),
+        (TABLE[TABLE.index("[[claims]]") :], "[claims]", "claims in main.toml: input should be a list"),
+    ],
+)
+def test_what_the_rest_cannot_stand_without_ends_the_command(capsys, right, wrong, sentence):
+    Path("main.toml").write_text(TABLE.replace(right, wrong, 1))
     code, out, err = shown(capsys)
     assert (code, out) == (2, "")
-    assert "the key 'kind' is missing in main.toml" in err
+    assert err.startswith("ctrbench: ")
+    assert sentence in err

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from ctrbench.data.source import Prompt
+from ctrbench.errors import ConfigError
 from ctrbench.features.prompt import render
 from ctrbench.features.stripped import stripped
 
@@ -56,5 +57,16 @@ def test_ids_and_numbers_that_a_prompt_names_as_such_stay_what_they_are():
 
 def test_a_column_of_rows_stands_before_one_of_items_as_in_prompts():
     rows = ROWS.with_columns(title=pl.lit("a heading"))
-    _, left_out = stripped("ids_only", Prompt(template="{title}"), rows.schema, ITEMS)
+    _, left_out = stripped("ids_only", Prompt(template="{title} {price}"), rows.schema, ITEMS)
     assert left_out == ["title"]
+
+
+def test_text_that_the_data_have_a_number_of_is_shown_as_that():
+    items = ITEMS.with_columns(title_index=pl.Series([70, 80, 90]))
+    prompt, left_out = stripped("ids_only", Prompt(template="{title}"), ROWS.schema, items)
+    assert (render(ROWS, items, prompt, TITLES)[0], left_out) == ("90. ", [])
+
+
+def test_a_prompt_of_which_nothing_is_left_is_an_error_and_not_the_same_for_all_rows():
+    with pytest.raises(ConfigError, match=r"'ids_only' would be the same for all rows: .* shows gender alone"):
+        stripped("ids_only", Prompt(template="Who is {gender}?"), ROWS.schema, ITEMS)

@@ -8,7 +8,7 @@ from ctrbench.bench import records
 from ctrbench.bench.plan import Target
 from ctrbench.bench.settings import parse_overrides
 from ctrbench.report.findings import Findings
-from ctrbench.report.layouts.elsewhere import UNSAYABLE, elsewhere, options_to
+from ctrbench.report.layouts.elsewhere import UNSAYABLE, elsewhere, options_to, settings_of_rows
 from tests.fakes import FakeData, failed_record, findings, make_plan, make_record, register_models, table
 
 
@@ -122,3 +122,9 @@ def test_a_row_that_is_begun_is_not_told_to_be_missing():
     first, *others = plan.runs
     found = findings(plan, [make_record(first, {}), *[None] * len(others)])
     assert elsewhere(found) == ["'-': multi: not trained; the same command with `run` trains what is missing."]
+
+
+def test_what_a_variant_has_elsewhere_tells_its_rows_apart_too():
+    variant = {"model": "multi", "config": {"dim": 4}, "columns": ["brand"], "elsewhere": {"dropout": 0.3}}
+    spec = table(models=["multi", "odd"], reference="", variants={"odd": variant})
+    assert settings_of_rows(spec, "multi") == {("config", "dim"), ("config", "dropout")}

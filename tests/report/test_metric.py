@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from ctrbench.evaluation.calibration import calibration_error
 from ctrbench.report.details import metric_frame
+from ctrbench.report.findings import Findings
 from ctrbench.report.layouts.metrics import OF_THE_AUC, few_rows
 from ctrbench.report.measures import MEASURES
 from ctrbench.report.tables import build
@@ -136,6 +137,13 @@ def test_half_of_the_rows_are_not_few(tmp_path, monkeypatch):
         monkeypatch.setattr("ctrbench.report.layouts.metrics.rows_of", lambda *asked, of=rows: {FIRST: of})
         assert few_rows(found, MEASURES["gauc"], FIRST) == said
     assert few_rows(found, MEASURES["gauc"], "elsewhere") == ""
+
+
+def test_where_nothing_is_run_nothing_is_said_of_how_many_rows_a_metric_is_over(tmp_path):
+    found = findings(tmp_path, LOGITS, metric="gauc")
+    none = Findings(found.plan, [None] * len(found.records), found.results, found.data, "gauc")
+    assert any("over test rows of" in line for line in build(found).caption)
+    assert not any("over test rows of" in line for line in build(none).caption)
 
 
 def test_a_chosen_metric_stands_alone_and_its_best_is_marked(tmp_path):

@@ -352,3 +352,11 @@ def test_a_table_without_a_reference_says_that_nothing_is_tested(tmp_path):
     found = findings(tmp_path, GOOD_BAD, spec={"reference": ""})
     assert UNTESTED in build(found).caption
     assert UNTESTED not in build(findings(tmp_path / "with", GOOD_BAD)).caption
+
+
+@pytest.mark.parametrize("kind", ["main", "new_domain"])
+def test_a_table_whose_reference_is_not_asked_for_says_that_nothing_is_tested(tmp_path, kind):
+    said = "Not tested for significance: the reference, language, is not among these rows."
+    assert said in build(findings(tmp_path, GOOD_BAD, kind=kind, models=["single", "multi"])).caption
+    assert said not in build(findings(tmp_path / "one", GOOD_BAD, kind=kind, models=["single"])).caption
+    assert said not in build(findings(tmp_path / "all", GOOD_BAD, kind=kind)).caption

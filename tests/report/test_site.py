@@ -82,7 +82,7 @@ def test_every_link_leads_somewhere_on_the_site(written: Path) -> None:
 
 def test_tables_stand_as_in_a_paper_whatever_order_they_are_given_in(tmp_path: Path) -> None:
     """And a run is named by the first that is given: the order of a list changes no page of a run."""
-    given = ["latency", "fig10", "table11", "fig3", "my-own", "table2"]
+    given = ["latency", "fig10", "table11", "figure7", "fig3", "my-own", "table-5", "table2"]
     shown = []
     for name in given:
         plan = evil_plan("main")
@@ -90,7 +90,7 @@ def test_tables_stand_as_in_a_paper_whatever_order_they_are_given_in(tmp_path: P
         shown.append(Shown.of(findings(plan, [done(run) for run in plan.runs], evil_data())))
     site = Site(shown)
     write(site, tmp_path / "site")
-    wanted = ["table2", "table11", "fig3", "fig10", "latency", "my-own"]
+    wanted = ["table2", "table-5", "table11", "fig3", "figure7", "fig10", "latency", "my-own"]
     page = read(tmp_path / "site")["index.html"]
     links = [link.removeprefix("tables/").removesuffix(".html") for link in page.to if link.startswith("tables/")]
     assert links[: len(wanted)] == wanted  # above every page

@@ -3,7 +3,7 @@ from math import nan
 import pytest
 
 from ctrbench.report.tables import build
-from tests.fakes import D3, failed_record, findings, make_plan, make_record, register_models
+from tests.fakes import D3, FakeData, failed_record, findings, make_plan, make_record, register_models
 
 TEST = dict(zip(D3, (0.51, 0.55, 0.52), strict=True))
 VALID = dict(zip(D3, (0.50, 0.51, 0.58), strict=True))
@@ -73,6 +73,23 @@ def test_guessing_and_the_worst_head_are_never_marked_as_best(plan):
     assert {(styles[pick] or "") for styles in marks.values() for pick in ("mean", "worst")} <= {"", "muted"}
     assert marks["multi"]["averaged"] == ""
     assert any("at or below 0.5 is marked" in line for line in built.caption)
+
+
+def test_domains_that_the_data_lack_are_named_and_what_stands_in_their_place(monkeypatch):
+    register_models(monkeypatch)
+
+    def said(kind, *domains):
+        plan = make_plan(kind, data=FakeData({name: name for name in domains}))
+        return [line for line in build(findings(plan, [None] * len(plan.runs))).caption if "has no" in line]
+
+    assert said("zero_shot", "old", "young") == [
+        "This dataset has no domain fashion, musical_instruments, gift_cards; the columns are of its own.",
+        "This dataset has no all_beauty to be unseen; in its place: old (what --target names; without it, the smallest "
+        "domain).",
+    ]
+    assert said("main", "fashion", "gift_cards", "books") == [
+        "This dataset has no domain musical_instruments; the table goes without."
+    ]
 
 
 def test_a_failed_candidate_is_footnoted_and_the_others_count(plan):

@@ -76,8 +76,8 @@ def _absent(plan: Plan) -> list[str]:
     lines = [f"This dataset has no domain {', '.join(absent)}; {own}."] if absent else []
     if table.targets and not set(table.targets) & {*plan.titles}:
         what = "new" if table.kind == "new_domain" else "unseen"
-        chosen = f"{', '.join(plan.targets)} is (--target names another; without it, the smallest)"
-        lines.append(f"It has no {', '.join(table.targets)} to be {what}: {chosen}.")
+        chosen = f"{', '.join(plan.targets)} (what --target names; without it, the smallest domain)"
+        lines.append(f"This dataset has no {', '.join(table.targets)} to be {what}; in its place: {chosen}.")
     return lines
 
 

@@ -98,7 +98,7 @@ def settings_of_rows(table: TableSpec, model: str) -> set[tuple[str, str]]:
     variants = [variant for variant in table.variants.values() if variant.model == model]
     parts = [(part, getattr(variant, part)) for variant in variants for part in PARTS]
     return {(part, key) for part, settings in parts for key in settings} | {
-        ("config", key) for variant in variants for key in variant.widen
+        ("config", key) for variant in variants for key in (*variant.widen, *variant.elsewhere)
     }
 
 

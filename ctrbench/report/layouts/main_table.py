@@ -22,7 +22,7 @@ from ctrbench.report.layouts.cells import (
     relaimpr_cell,
     relaimpr_legend,
 )
-from ctrbench.report.layouts.marks import UNTESTED, Marks, best_of
+from ctrbench.report.layouts.marks import Marks, best_of, untested
 from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend, unpraised
 from ctrbench.report.measures import AUC, MEASURES
 from ctrbench.report.scores import RowCost, Score, row_cost
@@ -136,6 +136,4 @@ class _Layout:
             rows = [auc.mean for (name, _), auc in self.aucs.items() if name != self.table.reference]
             references = [self._reference(domain) for domain in self.plan.domains]
             lines += relaimpr_legend(self.reference_title, references, rows)
-        if not self.table.reference and len(self.plan.models) > 1:
-            lines.append(UNTESTED)
-        return lines
+        return [*lines, *untested(self.plan)]

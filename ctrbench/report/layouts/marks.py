@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ctrbench.bench.plan import Plan
 from ctrbench.evaluation.significance import DRAWS
 from ctrbench.report.findings import Findings
 from ctrbench.report.grid import Cell, Footnotes
 from ctrbench.report.significance import ALPHA, BOOTSTRAP, NO_VARIATION, NUMBERS, compared, comparisons
 
 STAR, LEVEL_WITH = "*", "≈"
-
-
 UNTESTED = "Not tested for significance: the table has no reference to test its rows against, so gaps may be chance."
 
 
@@ -97,6 +96,15 @@ class Marks:
         missing = [fault for fault in self.faults if fault != NO_VARIATION]
         more = f" There are {len(missing) - 1} more like this: see `untested` in --format json." if missing[1:] else ""
         return f"Not tested for significance: {missing[0]}.{more}"
+
+
+def untested(plan: Plan) -> list[str]:
+    """Why nothing is tested, where there are several rows and none of them is the reference."""
+    reference = plan.table.reference
+    if len(plan.models) < 2 or reference in [model.name for model in plan.models]:
+        return []
+    left_out = f"Not tested for significance: the reference, {reference}, is not among these rows."
+    return [left_out if reference else UNTESTED]
 
 
 def best_of(aucs: Mapping[str, float | None]) -> str | None:

@@ -43,7 +43,7 @@ def legend(findings: Findings, measure: Measure, domains: Sequence[str]) -> list
     if measure.part:
         counts = {name: rows for name, rows in rows_of(findings, measure.name).items() if name in domains}
         of = ", ".join(f"{name} {rows:,} of {findings.scores.test_rows(name):,}" for name, rows in counts.items())
-        lines.append(f"{measure.title}: over test rows of {of}.")
+        lines += [f"{measure.title}: over test rows of {of}."] if of else []
     return lines
 
 

@@ -24,7 +24,7 @@ from ctrbench.report.layouts.cells import (
     relaimpr_cell,
     relaimpr_legend,
 )
-from ctrbench.report.layouts.marks import Marks, best_of
+from ctrbench.report.layouts.marks import Marks, best_of, untested
 from ctrbench.report.layouts.metrics import OF_THE_AUC, beside_the_auc, few_rows, legend, unpraised
 from ctrbench.report.measures import AUC, MEASURES
 from ctrbench.report.scores import Read, RowCost, Score, Scores, cost_of
@@ -177,7 +177,7 @@ class _Layout:
             others = [self.found[m.name][d].score.mean for m in self.plan.models for d in self.plan.targets]
             best = [self._reference_auc(domain) for domain in self.plan.targets]
             lines += [*self.marks.legend(), *relaimpr_legend(self.reference.title, best, others)]
-        return lines
+        return [*lines, *untested(self.plan)]
 
 
 def addition(scores: Scores, model: ModelFacts, domain: str) -> Addition:

@@ -162,7 +162,7 @@ class Site:
     tables: Sequence[Shown]
     """The first that has a run names it."""
     left_out: Sequence[tuple[str, str]] = ()
-    """Tables that are not shown, and why."""
+    """Tables, and parts of tables, that are not shown, and why."""
     asked: Asked = field(default_factory=Asked)
     others: Sequence[Trained] = ()
     """Runs that are stored, and that none of the tables has."""

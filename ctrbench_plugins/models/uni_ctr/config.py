@@ -48,7 +48,7 @@ class Config(LadderConfig):
 
     backbone: str = Field("sheared-llama-1.3b", description="a name, a folder, a .gguf file or a hub id")
     prompt: str | Prompt = Field(
-        "default", description="a template, or the name of the dataset's, or names_and_ids, ids_only"
+        "default", description="a template, or the name of one: the dataset's own, names_and_ids, ids_only"
     )
     max_length: Size = Field(256, description="tokens; ours")
     tuning: Literal["lora", "full", "frozen"] = Field("lora", description="what of the backbone is trained")
