@@ -25,11 +25,10 @@ def gone(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]
 
 def unknown(table: TableSpec, rows: Sequence[str]) -> dict[str, str]:
     """Of these rows those whose model nobody brings, each with the sentence that says so and the nearest names."""
-    installed = set(registry.names("models"))
-    missing = {row: table.model_of(row) for row in rows if table.model_of(row) not in installed}
     return {
-        row: f"row {row!r} of {table.file.name} is left out: unknown model {model!r}.{suggest(model, installed)}"
-        for row, model in missing.items()
+        row: f"row {row!r} of {table.file.name} is left out: unknown model {model!r}."
+        f"{suggest(model, registry.names('models'))}"
+        for row, model in _missing(table, rows).items()
     }
 
 
@@ -41,10 +40,14 @@ def stored_of(table: TableSpec, rows: Sequence[str], results: Path) -> list[str]
 
 def _lost(table: TableSpec, rows: Sequence[str], results: Path) -> dict[str, str]:
     """Whose the rows were of which the model is gone, where runs of it are stored."""
-    installed = set(registry.names("models"))
-    missing = {row: table.model_of(row) for row in rows if table.model_of(row) not in installed}
-    origins = {row: _origins(results, model) for row, model in missing.items()}
+    origins = {row: _origins(results, model) for row, model in _missing(table, rows).items()}
     return {row: " and ".join(sorted(found)) for row, found in origins.items() if found}
+
+
+def _missing(table: TableSpec, rows: Sequence[str]) -> dict[str, str]:
+    """The models that nobody brings, by row."""
+    installed = set(registry.names("models"))
+    return {row: model for row in rows if (model := table.model_of(row)) not in installed}
 
 
 def _origins(results: Path, model: str) -> set[str]:

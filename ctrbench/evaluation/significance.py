@@ -82,6 +82,11 @@ def auc_estimate(one: Placements) -> Estimate:
     return Estimate(float(positive.mean()), _deviation(positive, negative))
 
 
+def guessing(positive: int, negative: int) -> Estimate:
+    """The AUC of scores that know nothing of so many rows of each class, at least one: Mann and Whitney 1947."""
+    return Estimate(0.5, math.sqrt((positive + negative + 1) / (12 * positive * negative)))
+
+
 def delong(one: Placements, other: Placements) -> Estimate:
     """The AUC of `one` minus that of `other`, both over the same rows in the same order.
 

@@ -15,6 +15,7 @@ from ctrbench.evaluation.significance import (
     Placements,
     auc_estimate,
     delong,
+    guessing,
     holm,
     resampled,
     training_noise,
@@ -253,3 +254,12 @@ def test_holm_never_reorders():
         (adjusted[a] <= adjusted[b]) == (p[a] <= p[b]) or adjusted[a] == adjusted[b]
         for a, b in combinations(range(30), 2)
     )
+
+
+def test_guessing_varies_as_random_scores_do():
+    label = np.repeat([1, 0], [30, 20])
+    random = np.random.default_rng(0)
+    drawn = [Placements.of(label, random.normal(size=50)).auc for _ in range(4000)]
+    wanted = guessing(30, 20)
+    assert np.mean(drawn) == pytest.approx(wanted.value, abs=0.01)
+    assert np.std(drawn) == pytest.approx(wanted.std, rel=0.05)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
 from typing import Any
 
 from ctrbench.bench.code import changed
 from ctrbench.bench.plan import Plan
 from ctrbench.bench.records import Metrics
+from ctrbench.evaluation.significance import guessing
 from ctrbench.report.findings import Findings
 from ctrbench.report.layouts.elsewhere import elsewhere
 from ctrbench.report.layouts.origins import origins
@@ -133,11 +133,12 @@ def _rows(scores: Scores) -> list[str]:
 
 
 def _guessing(counts: Metrics) -> str:
-    """The AUCs of scores that know nothing, 95 of 100 times: Mann and Whitney's variance without ties."""
+    """The AUCs of scores that know nothing, at the level of all intervals."""
     positive, negative = counts.positives, counts.rows - counts.positives
     if not positive * negative:
         return ""
-    return f", guessing 0.5 ± {1.96 * sqrt((counts.rows + 1) / (12 * positive * negative)):.3f}"
+    blind = guessing(positive, negative)
+    return f", guessing {blind.value:g} ± {blind.interval[1] - blind.value:.3f}"
 
 
 def _trained_rows(scores: Scores) -> int | None:
